@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import yaml
 from headrace.errors import SpecError
 
 Key = tuple[str | int, ...]
+_MOST_VALUES = 100_000
+"""More than any pipeline needs: a few aliases of aliases can stand for billions."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +78,50 @@ def read(path: Path) -> Document:
 
 def parse(text: str, path: Path) -> Document:
     """As :func:`read`, for text that is already in memory; ``path`` is what problems name."""
-    if path.suffix == ".json":
-        text = text.replace("\t", " ")  # YAML forbids tabs in places where JSON allows them; columns are not reported
-    loader = _Loader(text)
+    json_data = _json_data(text, path) if path.suffix == ".json" else None
+    if path.suffix == ".json":  # its lines are found as YAML's, which forbids some tabs and the escape \/
+        text = re.sub(r"\\(.)", lambda pair: "/" if pair[1] == "/" else pair[0], text.replace("\t", " "))
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a character that no text file holds
+        raise SpecError(f"{path}:1: not valid {_kind(path)}: {_first_line(error)}") from None
     lines: dict[Key, int] = {}
     try:
         node = loader.get_single_node()
         data = None if node is None else _build(loader, node, (), lines, path)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(f"{path}:{line}: not valid {path.suffix.lstrip('.') or 'YAML'}: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}:1: not valid {path.suffix.lstrip('.') or 'YAML'}: {error}") from None
+        raise SpecError(f"{path}:{line}: not valid {_kind(path)}: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise SpecError(f"{path}:1: not valid {_kind(path)}: {_first_line(error)}") from None
+    except RecursionError:
+        raise SpecError(f"{path}:1: values are nested too deeply, or an alias holds itself") from None
     finally:
         loader.dispose()
-    return Document(path, data, lines)
+    return Document(path, data if json_data is None else json_data, lines)
+
+
+def _json_data(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except RecursionError:
+        raise SpecError(f"{path}:1: values are nested too deeply") from None
+
+
+def _kind(path: Path) -> str:
+    return "JSON" if path.suffix == ".json" else "YAML"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _build(loader: _Loader, node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> Any:
     lines.setdefault(key, node.start_mark.line + 1)
+    if len(lines) > _MOST_VALUES:
+        raise SpecError(f"{path}:{node.start_mark.line + 1}: more than {_MOST_VALUES:,} values; use fewer aliases")
     if isinstance(node, yaml.MappingNode):
         built: dict[str, Any] = {}
         for name_node, value_node in node.value:

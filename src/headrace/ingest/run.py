@@ -1,0 +1,233 @@
+"""The ingest job: every declared stream of a pipeline in one Spark application."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from headrace.connections import Broker
+from headrace.errors import BrokerError, HeadraceError
+from headrace.ingest.guard import check_start
+from headrace.ingest.source import end_offsets, read_topic
+from headrace.ingest.writer import BatchReport, BatchWriter, Draining
+from headrace.lake.commit import storage_error
+from headrace.lake.layout import Layout
+from headrace.lake.lease import held
+from headrace.lake.tables import EVENT_PARTITIONS, create_table
+from headrace.privacy.keys import SEAL, KeyRing, ensure_keys, open_ring, pseudonym_key
+from headrace.quality import CompiledSuite
+from headrace.spec.pipeline import Pipeline
+from headrace.spec.stream import Pseudonym
+from headrace.stages.stages import Way, prepare, table_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+Notify = Callable[[str], None]
+
+
+@dataclass
+class Running:
+    """A started query and the function that writes its batches."""
+
+    writer: BatchWriter
+    query: StreamingQuery
+
+    def raise_error(self) -> None:
+        """Raise the error that ended the query, if one has."""
+        error = self.writer.error
+        if isinstance(error, Draining):
+            return
+        if error is not None:
+            raise error
+        failure = self.query.exception()
+        if failure is not None:
+            raise _sentence(str(failure), self.query.name or "") from None
+
+
+class Ingest:
+    """The running queries of a pipeline. Use :func:`start_ingest`."""
+
+    def __init__(
+        self,
+        running: Mapping[str, Running],
+        release: ExitStack,
+        suites: Mapping[str, CompiledSuite],
+        on_close: Callable[[Mapping[str, CompiledSuite]], object],
+    ) -> None:
+        self._by_name, self._running, self._release, self._on_close = running, list(running.values()), release, on_close
+        self._closed = False
+        self.suites = suites
+        """The compiled suite of each stream that has one."""
+
+    def wait(self, *, stop: threading.Event | None = None) -> None:
+        """Return when every query has ended (all caught up), or when ``stop`` is set and each batch that ran is finished.
+
+        Raises the error that ended a query.
+        """
+        try:
+            while any(item.query.isActive for item in self._running):
+                if stop is not None and stop.is_set():
+                    break
+                if any(item.query.exception() is not None for item in self._running):
+                    break
+                for item in self._running:
+                    if item.query.isActive:
+                        item.query.awaitTermination(0.2)
+                        break
+        finally:
+            self.close()
+        self.raise_error()
+
+    def reached(self, stream: str, offsets: Mapping[int, int]) -> bool:
+        """Whether a stream's table holds all records before these offsets."""
+        until = self._by_name[stream].writer.until
+        return all(until.get(partition, 0) >= offset for partition, offset in offsets.items())
+
+    def raise_error(self) -> None:
+        """Raise the error that ended a query, if one has."""
+        for item in self._running:
+            item.raise_error()
+
+    def close(self) -> None:
+        """Stop between two batches: one that runs is finished first. Idempotent."""
+        for item in self._running:
+            item.writer.drain()
+        for item in self._running:
+            if item.query.isActive:
+                item.query.stop()
+        self._release.close()
+        if not self._closed:
+            self._closed = True
+            self._on_close(self.suites)
+
+
+def start_ingest(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    *,
+    broker: Broker,
+    until_caught_up: bool,
+    trigger_seconds: float = 1.0,
+    streams: Iterable[str] | None = None,
+    on_batch: Callable[[BatchReport], None] = lambda report: None,
+    on_close: Callable[[Mapping[str, CompiledSuite]], object] = lambda suites: None,
+    notify: Notify = lambda line: None,
+) -> Ingest:
+    """Check, create what is absent, and start one query per stream.
+
+    ``until_caught_up``: read up to the offsets that the topics end at now, then end. Raises BrokerError, CheckpointError,
+    KeyRingError or StorageError where the job must not start.
+    """
+    names = list(streams or pipeline.spec.streams)
+    layout = Layout(pipeline.spec.lake.root)
+    topics = [pipeline.spec.streams[name].topic for name in names]
+    end_offsets(topics, bootstrap=broker.bootstrap, options=broker.options)
+    ring = pipeline_ring(pipeline, notify=notify)
+    release = ExitStack()
+    running: dict[str, Running] = {}
+    suites: dict[str, CompiledSuite] = {}
+    try:
+        for name in names:
+            release.enter_context(held(layout.locks, f"events/{name}"))
+        for name in names:
+            way = prepare(spark, pipeline, name, ring=ring)
+            if way.suite is not None:
+                suites[name] = way.suite
+            running[name] = start_stream(
+                spark,
+                way,
+                table=layout.events(name),
+                checkpoint=layout.checkpoint(f"ingest/{name}"),
+                broker=broker,
+                name=name,
+                until_caught_up=until_caught_up,
+                trigger_seconds=trigger_seconds,
+                on_batch=on_batch,
+            )
+    except BaseException:
+        Ingest(running, release, suites, on_close).close()
+        raise
+    return Ingest(running, release, suites, on_close)
+
+
+def pipeline_ring(pipeline: Pipeline, *, notify: Notify = lambda line: None) -> KeyRing:
+    """The pipeline's key ring; a key that it lacks is generated, with a warning. Raises KeyRingError."""
+    domains = {
+        protection.pseudonym
+        for stream in pipeline.spec.streams.values()
+        for protection in stream.protect.values()
+        if isinstance(protection, Pseudonym)
+    }
+    ring = pipeline.spec.keys.ring
+    made = ensure_keys(ring, [SEAL, *(pseudonym_key(domain) for domain in sorted(domains))])
+    if made:
+        notify(
+            f"warning: made development keys ({', '.join(made)}) in {ring}; keep that file: without it pseudonyms change "
+            "and quarantined records can't be opened"
+        )
+    return open_ring(ring)
+
+
+def start_stream(
+    spark: SparkSession,
+    way: Way,
+    *,
+    name: str,
+    table: str,
+    checkpoint: str,
+    broker: Broker,
+    until_caught_up: bool,
+    trigger_seconds: float,
+    on_batch: Callable[[BatchReport], None],
+    annotate: Callable[[], Mapping[str, Any]] = dict,
+    keep_payload: bool = True,
+    starting_at: datetime | None = None,
+) -> Running:
+    """Check, create the table if it is absent, and start the query that fills it.
+
+    ``annotate``: called in each batch, once its end offsets are fixed; what it gives is committed with the batch.
+    ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
+    """
+    stream = way.stream
+    check_start(spark, checkpoint=checkpoint, table=table, topic=stream.topic)
+    schema = table_schema(spark, way, keep_payload=keep_payload)
+    protected = {*stream.protect, *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
+    statistics = [field.name for field in schema if field.name not in protected]
+    create_table(spark, table, schema=schema, partitions=EVENT_PARTITIONS, statistics=statistics)
+    records = read_topic(
+        spark, stream.topic, bootstrap=broker.bootstrap, options=broker.options, max_offsets=stream.max_offsets_per_trigger,
+        starting_at=starting_at,
+    )  # fmt: skip
+    writer = BatchWriter(
+        spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, annotate=annotate, keep_payload=keep_payload
+    )
+    query = records.writeStream.queryName(name).option("checkpointLocation", checkpoint).foreachBatch(writer)
+    if until_caught_up:
+        query = query.trigger(availableNow=True)
+    else:
+        query = query.trigger(processingTime=f"{int(trigger_seconds * 1000)} milliseconds")
+    return Running(writer, query.start())
+
+
+def _sentence(text: str, stream: str) -> HeadraceError:
+    """A query's failure as one sentence."""
+    known = storage_error(Exception(text), f"stream {stream!r}")
+    if known:
+        return known
+    first = next((line.strip() for line in text.splitlines() if line.strip()), text)[:300]
+    if "OffsetOutOfRange" in text or "failOnDataLoss" in text or "offset was changed" in text:
+        return BrokerError(
+            f"stream {stream!r}: Kafka no longer has records that were not read yet (retention, or a topic made anew); "
+            "restore them or start from a new lake"
+        )
+    if "TimeoutException" in text or "Connection to node" in text or "DisconnectException" in text:
+        return BrokerError(
+            f"stream {stream!r}: Kafka stopped answering; start the broker and run the same command again"
+        )
+    return HeadraceError(f"stream {stream!r} stopped: {first}")

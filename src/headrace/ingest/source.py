@@ -1,0 +1,112 @@
+"""The Kafka side: the streaming source, and what the broker says of its topics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import BrokerError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_SPARK_NAMES = {"ssl.ca.location": "ssl.truststore.location"}
+TIMEOUT_S = 10.0
+
+
+def read_topic(
+    spark: SparkSession,
+    topic: str,
+    *,
+    bootstrap: str,
+    options: Mapping[str, str],
+    max_offsets: int,
+    starting_at: datetime | None = None,
+) -> DataFrame:
+    """A streaming frame of a topic's records from the earliest one, or the first one sent at or after ``starting_at``.
+
+    Columns: ``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``, ``timestampType``.
+
+    It fails rather than skips where Kafka deleted records that were not read.
+    """
+    reader = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", bootstrap)
+        .option("subscribe", topic)
+        .option("startingOffsets", "earliest")
+        .option("maxOffsetsPerTrigger", max_offsets)
+        .option("failOnDataLoss", "true")
+    )
+    if starting_at is not None:
+        reader = reader.option("startingTimestamp", str(int(starting_at.timestamp() * 1000)))
+        reader = reader.option("startingOffsetsByTimestampStrategy", "latest")
+    for name, value in spark_options(options).items():
+        reader = reader.option(name, value)
+    return reader.load()
+
+
+def spark_options(options: Mapping[str, str]) -> dict[str, str]:
+    """librdkafka settings as the Java client, under Spark's ``kafka.`` prefix, wants them."""
+    made = {_SPARK_NAMES.get(name, name): value for name, value in options.items()}
+    if "ssl.truststore.location" in made:
+        made.setdefault("ssl.truststore.type", "PEM")
+    user, password = made.pop("sasl.username", None), made.pop("sasl.password", None)
+    if user is not None and password is not None:
+        module = "plain.PlainLoginModule" if made.get("sasl.mechanism") == "PLAIN" else "scram.ScramLoginModule"
+        quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in (user, password))
+        made["sasl.jaas.config"] = 'org.apache.kafka.common.security.{} required username="{}" password="{}";'.format(
+            module, *quoted
+        )
+    return {f"kafka.{name}": value for name, value in made.items()}
+
+
+def client_settings(bootstrap: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """Settings of a confluent-kafka client that keeps its own log quiet."""
+    return {"bootstrap.servers": bootstrap, "logger": _silent(), **options}
+
+
+def end_offsets(topics: Iterable[str], *, bootstrap: str, options: Mapping[str, str]) -> dict[str, dict[int, int]]:
+    """Topic to partition to end offset (the next record to be written), of committed transactions only.
+
+    Raises BrokerError where the broker can't be reached or a topic is absent.
+    """
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    settings = {"group.id": "headrace-offsets", "enable.auto.commit": False, "isolation.level": "read_committed"}
+    consumer = Consumer({**client_settings(bootstrap, options), **settings})
+    try:
+        known = consumer.list_topics(timeout=TIMEOUT_S).topics
+        found: dict[str, dict[int, int]] = {}
+        for topic in topics:
+            metadata = known.get(topic)
+            if metadata is None or metadata.error is not None:
+                raise BrokerError(
+                    f"topic {topic!r} does not exist at {bootstrap}; create it, or start its producer first"
+                )
+            found[topic] = {
+                partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)[1]
+                for partition in metadata.partitions
+            }
+        return found
+    except KafkaException as error:
+        raise unreachable(bootstrap, error) from None
+    finally:
+        consumer.close()
+
+
+def unreachable(bootstrap: str, error: BaseException) -> BrokerError:
+    """The one sentence for a broker that does not answer."""
+    reason = str(error.args[0].str() if error.args and hasattr(error.args[0], "str") else error).splitlines()[0]
+    return BrokerError(
+        f"no Kafka broker answers at {bootstrap} ({reason}); start it (headrace up, for the embedded one) or correct "
+        "kafka.bootstrap_servers"
+    )
+
+
+def _silent() -> logging.Logger:
+    logger = logging.getLogger("headrace.librdkafka")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger

@@ -1,0 +1,162 @@
+"""One micro-batch: through the stages and into the table, in one pass and one commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import Observation
+from pyspark.sql import functions as F
+
+from headrace.errors import DataStopped
+from headrace.ingest.checkpoint import Checkpoint
+from headrace.lake import delta
+from headrace.lake.commit import append_once
+from headrace.lake.log import read_log
+from headrace.lake.tables import ACCEPTED, QUARANTINED
+from headrace.quality import count_aggregates
+from headrace.stages.stages import Way, finished, labelled
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What one micro-batch did; every count is read back from the commit."""
+
+    stream: str
+    batch_id: int
+    accepted: int
+    quarantined: int
+    seconds: float
+    until: dict[int, int]
+    """Partition to end offset."""
+    checks: dict[str, int] = field(repr=False)
+    """Counts for the GX result, by the name of their aggregate; empty where the batch had been committed before."""
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.quarantined
+
+
+class Draining(Exception):
+    """Raised into a batch that begins after a stop was asked for; it has written nothing and is read again later."""
+
+
+class BatchWriter:
+    """The ``foreachBatch`` function of one stream."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        way: Way,
+        *,
+        table: str,
+        checkpoint: str,
+        on_batch: Callable[[BatchReport], None],
+        annotate: Callable[[], Mapping[str, Any]],
+        keep_payload: bool,
+    ) -> None:
+        self._annotate, self._keep_payload = annotate, keep_payload
+        self._spark, self._way, self._table = spark, way, table
+        self._checkpoint = Checkpoint(spark, checkpoint)
+        self._on_batch = on_batch
+        self._draining = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._done: int | None = None
+        self.error: BaseException | None = None
+        self.until: dict[int, int] = {}
+        """Partition to the offset up to which the table holds every record."""
+        for entry in read_log(spark, table):
+            self.until |= {int(p): int(offset) for p, offset in entry.metadata.get("until", {}).items()}
+
+    def drain(self) -> None:
+        """Let the batch that runs finish, let no other begin, and wait."""
+        self._draining.set()
+        self._idle.wait()
+
+    def __call__(self, batch: DataFrame, batch_id: int) -> None:
+        self._idle.clear()
+        try:
+            if self._draining.is_set():
+                raise Draining
+            report = self._write(batch, batch_id)
+            self.until |= report.until
+            self._on_batch(report)
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self._idle.set()
+
+    def _write(self, batch: DataFrame, batch_id: int) -> BatchReport:
+        begun = time.monotonic()
+        spark, topic = self._spark, self._way.stream.topic
+        query = self._checkpoint.query_id()
+        app_id = f"{query}/{self._way.name}"
+        if self._done is None:  # asking the table costs a job; later batches can't have been written before
+            found = delta.transaction(spark, self._table, app_id)
+            self._done = -1 if found is None else found
+        repeated = self._done >= batch_id
+        checks: dict[str, int] = {}
+        until = (self._checkpoint.until(batch_id) or {}).get(topic, {})
+        before = delta.version(spark, self._table)
+        if not repeated:
+            metadata = {
+                "headrace": "batch",
+                "stream": self._way.name,
+                "query": query,
+                "batch": batch_id,
+                "topic": topic,
+                "from": self._checkpoint.start(batch_id).get(topic, {}),
+                "until": until,
+                "spec": self._way.spec_version,
+                **self._annotate(),
+            }
+            checks = self._append(batch, batch_id, app_id, metadata)
+        report = self._report(batch_id, checks, before, until, repeated, time.monotonic() - begun)
+        self._stop_above(report)
+        return report
+
+    def _append(self, batch: DataFrame, batch_id: int, app_id: str, metadata: dict[str, Any]) -> dict[str, int]:
+        way = self._way
+        rows = labelled(batch, way)
+        observation = None
+        if way.suite is not None:
+            aggregates = count_aggregates(way.suite, decoded=way.decoded)
+            observation = Observation()
+            rows = rows.observe(observation, *(column.alias(name) for name, column in aggregates.items()))
+        now = datetime.now(UTC)
+        rows = finished(rows, way, keep_payload=self._keep_payload).withColumns(
+            {
+                "batch_id": F.lit(batch_id).cast("long"),
+                "ingested_at": F.lit(now),
+                "ingest_date": F.lit(now.date()),
+            }
+        )
+        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=metadata)
+        return {name: int(value or 0) for name, value in observation.get.items()} if observation else {}
+
+    def _report(
+        self, batch_id: int, checks: dict[str, int], before: int, until: dict[int, int], repeated: bool, seconds: float
+    ) -> BatchReport:
+        accepted = quarantined = 0
+        for entry in read_log(self._spark, self._table, after=before if not repeated else -1):
+            if entry.metadata.get("headrace") == "batch" and int(entry.metadata["batch"]) == batch_id:
+                accepted += entry.rows(ACCEPTED)
+                quarantined += entry.rows(QUARANTINED)
+        return BatchReport(self._way.name, batch_id, accepted, quarantined, seconds, until, checks)
+
+    def _stop_above(self, report: BatchReport) -> None:
+        limit = self._way.stream.stop_above
+        if limit is not None and report.rows and 100 * report.quarantined / report.rows > limit:
+            raise DataStopped(
+                f"stream {self._way.name!r}: {report.quarantined} of {report.rows} rows of batch {report.batch_id} were "
+                f"quarantined, above stop_above: {limit} %; see headrace quarantine, then mend the producer or the rules"
+            )

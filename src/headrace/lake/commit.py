@@ -1,0 +1,43 @@
+"""Appending a micro-batch: whole or not at all, and once."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import StorageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def append_once(rows: DataFrame, path: str, *, app_id: str, version: int, metadata: Mapping[str, Any]) -> None:
+    """Append ``rows`` in one commit that carries ``metadata``; Delta skips it where ``(app_id, version)`` was committed before.
+
+    Raises StorageError where the disk is full or the path can't be written.
+    """
+    try:
+        (
+            rows.write.format("delta")
+            .mode("append")
+            .option("txnAppId", app_id)
+            .option("txnVersion", version)
+            .option("userMetadata", json.dumps(metadata, separators=(",", ":")))
+            .save(path)
+        )
+    except Exception as error:
+        raise storage_error(error, path) or error from None
+
+
+def storage_error(error: BaseException, path: str) -> StorageError | None:
+    """The one sentence for a failure of the file system, or None where the failure is another."""
+    text = str(error)
+    if "No space left on device" in text or f"[Errno {errno.ENOSPC}]" in text:
+        return StorageError(
+            f"no space left on the disk of {path}; free some and start again: nothing was lost or half-written"
+        )
+    if "Permission denied" in text or "Read-only file system" in text or "Mkdirs failed" in text:
+        return StorageError(f"{path} can't be written; check its owner and rights, then start again")
+    return None

@@ -1,0 +1,34 @@
+"""Facts about a Delta table that Spark's own API does not answer: its version and its transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    """Whether a Delta table is at ``path``."""
+    from delta.tables import DeltaTable
+
+    return DeltaTable.isDeltaTable(spark, path)
+
+
+def version(spark: SparkSession, path: str) -> int:
+    """Newest version of the table."""
+    return int(_snapshot(spark, path).version())
+
+
+def transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
+    """The ``txnVersion`` last committed under ``app_id``; Delta silently skips a write at or below it."""
+    transactions = _snapshot(spark, path).setTransactions()
+    found = [t.version() for t in (transactions.apply(i) for i in range(transactions.size())) if t.appId() == app_id]
+    return max(found) if found else None
+
+
+def _snapshot(spark: SparkSession, path: str) -> Any:
+    jvm: Any = spark._jvm
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+    none = jvm.scala.Option.empty()
+    return log.update(False, none, none)

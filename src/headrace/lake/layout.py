@@ -1,0 +1,42 @@
+"""Where each table and checkpoint lies under the lake's root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths (local, or URIs that Spark can write) under one root."""
+
+    root: str
+
+    def events(self, stream: str) -> str:
+        """All records of a stream, accepted and quarantined."""
+        return f"{self.root}/events/{stream}"
+
+    @property
+    def ledger(self) -> str:
+        """One row per micro-batch of every stream."""
+        return f"{self.root}/ledger"
+
+    def requests(self, model: str) -> str:
+        """Requests for a prediction as they came from the topic, those still waiting included."""
+        return f"{self.root}/serving/{model}/requests"
+
+    def predictions(self, model: str) -> str:
+        """Predictions with the feature values that they used."""
+        return f"{self.root}/serving/{model}/predictions"
+
+    def snapshot(self, run_id: str) -> str:
+        """The training rows of one run, held for as long as its model is."""
+        return f"{self.root}/snapshots/{run_id}"
+
+    def checkpoint(self, query: str) -> str:
+        """A streaming query's checkpoint."""
+        return f"{self.root}/checkpoints/{query}"
+
+    @property
+    def locks(self) -> str:
+        """Folder of the lock files of a local lake."""
+        return f"{self.root}/locks"

@@ -1,0 +1,87 @@
+"""What a table's commits say: who wrote them, how many rows of each verdict, up to which offset and event time.
+
+Read from ``_delta_log`` itself, so that it costs no scan of data and every figure is derived from what was committed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from headrace.lake import files
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class AddedFile:
+    """One data file of a commit: its partition, its rows, and the minimum and maximum of its columns."""
+
+    partition: dict[str, str]
+    rows: int
+    minimum: dict[str, Any]
+    maximum: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One commit. ``metadata`` is the writer's ``userMetadata``, parsed; empty where there was none."""
+
+    version: int
+    committed_at: datetime
+    operation: str
+    metadata: dict[str, Any]
+    added: tuple[AddedFile, ...] = field(repr=False)
+
+    def rows(self, verdict: str) -> int:
+        """Rows of a verdict that the commit added."""
+        return sum(file.rows for file in self.added if file.partition.get("verdict") == verdict)
+
+
+def read_log(spark: SparkSession, path: str, *, after: int = -1) -> list[LogEntry]:
+    """The table's commits with a version above ``after``, oldest first, as far back as the log reaches."""
+    found: list[LogEntry] = []
+    for name in files.names(spark, f"{path}/_delta_log"):
+        stem, _, kind = name.partition(".")
+        if kind == "json" and stem.isdigit() and int(stem) > after:
+            text = files.read_text(spark, f"{path}/_delta_log/{name}")
+            if text is not None:
+                found.append(_entry(int(stem), text))
+    return found
+
+
+def newest_version(spark: SparkSession, path: str) -> int:
+    """The newest version in the log, or -1 where there is no table."""
+    stems = [name.partition(".")[0] for name in files.names(spark, f"{path}/_delta_log") if name.endswith(".json")]
+    return max((int(stem) for stem in stems if stem.isdigit()), default=-1)
+
+
+def _entry(version: int, text: str) -> LogEntry:
+    info: dict[str, Any] = {}
+    added: list[AddedFile] = []
+    for line in text.splitlines():
+        action = json.loads(line)
+        if "commitInfo" in action:
+            info = action["commitInfo"]
+        elif "add" in action:
+            added.append(_added(action["add"]))
+    when = datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC)
+    return LogEntry(version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), tuple(added))
+
+
+def _added(action: dict[str, Any]) -> AddedFile:
+    stats = json.loads(action.get("stats") or "{}")
+    return AddedFile(
+        action.get("partitionValues", {}), int(stats.get("numRecords", 0)), stats.get("minValues", {}), stats.get("maxValues", {})
+    )  # fmt: skip
+
+
+def _metadata(text: str | None) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,83 @@
+"""Creating and reading the tables of the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from headrace.errors import StorageError
+from headrace.lake import delta
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+ACCEPTED, QUARANTINED = "accepted", "quarantined"
+EVENT_PARTITIONS = ("ingest_date", "verdict")
+
+
+def create_table(
+    spark: SparkSession,
+    path: str,
+    *,
+    schema: StructType,
+    partitions: Iterable[str] = (),
+    statistics: Iterable[str],
+    change_data_feed: bool = True,
+) -> None:
+    """Create a Delta table that any Delta reader can read; an existing one is left as it is.
+
+    ``statistics``: the columns whose minimum and maximum may be written to the log. Those of a protected column never are,
+    since they outlive its rows there.
+
+    Raises StorageError where the path can't be written.
+    """
+    from delta.tables import DeltaTable
+
+    try:
+        if delta.exists(spark, path):
+            return
+        builder = (
+            DeltaTable.createIfNotExists(spark)
+            .location(path)
+            .addColumns(schema)
+            .property("delta.dataSkippingStatsColumns", ",".join(statistics))
+            .property("delta.enableChangeDataFeed", str(change_data_feed).lower())
+        )
+        partitions = tuple(partitions)
+        if partitions:
+            builder = builder.partitionedBy(*partitions)
+        builder.execute()
+    except Exception as error:
+        raise StorageError(
+            f"can't create the table {path}: {_first_line(error)}; check the path and its rights"
+        ) from None
+
+
+def read_accepted(spark: SparkSession, path: str, *, version: int | None = None) -> DataFrame:
+    """The accepted rows of a stream's table: its own columns, then ``event_time``, ``known_at`` and the Kafka coordinates."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(path).where(f"verdict = '{ACCEPTED}'").drop("payload", "verdict")
+
+
+def read_quarantine(spark: SparkSession, path: str) -> DataFrame:
+    """The quarantined rows: Kafka coordinates, ``failed_rules array<string>``, the sealed ``payload``, and what could be decoded."""
+    return spark.read.format("delta").load(path).where(f"verdict = '{QUARANTINED}'")
+
+
+def read_accepted_stream(spark: SparkSession, path: str, *, starting_version: int = 0) -> DataFrame:
+    """A streaming frame of changes to the accepted rows: inserts, released rows (``update_postimage``) and deletes."""
+    return (
+        spark.readStream.format("delta")
+        .option("readChangeFeed", "true")
+        .option("startingVersion", starting_version)
+        .load(path)
+        .where(f"verdict = '{ACCEPTED}' and _change_type in ('insert', 'update_postimage', 'delete')")
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__

@@ -1,0 +1,84 @@
+"""Sealed payloads: the original bytes of a quarantined record, encrypted with AES-256-GCM.
+
+Layout of a sealed value: 1 byte format (1), 2 bytes key version, 12 bytes nonce, ciphertext with its 16-byte tag. What is
+encrypted is 1 byte flags (1: has key, 2: has value), 4 bytes key length, key, value. The record's coordinates are the
+associated data, so a payload can't be moved to another row.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from headrace.errors import KeyRingError
+from headrace.privacy.keys import SEAL, KeyRing, worker_key
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+_FORMAT = 1
+_HEADER = struct.Struct(">BH")
+_NONCE = 12
+
+
+def sealed(*, key: Column, value: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing, when: Column) -> Column:  # fmt: skip
+    """A ``binary`` column: the sealed record where ``when`` is true, else null."""
+    from pyspark.sql import functions as F
+
+    udf = _seal_udf(ring.path, ring.current(SEAL))
+    return udf(F.when(when, topic), partition, offset, F.when(when, key), F.when(when, value))
+
+
+def open_sealed(payload: bytes, *, topic: str, partition: int, offset: int, ring: KeyRing) -> tuple[bytes | None, bytes | None]:  # fmt: skip
+    """The record's (key, value). Raises KeyRingError where the key is absent or the payload was changed or moved."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    form, version = _HEADER.unpack_from(payload)
+    if form != _FORMAT:
+        raise KeyRingError(f"sealed payload of unknown format {form} at {topic}/{partition}/{offset}; upgrade Headrace")
+    start = _HEADER.size + _NONCE
+    try:
+        clear = AESGCM(ring.key(SEAL, version)).decrypt(
+            payload[_HEADER.size : start], payload[start:], _coordinates(topic, partition, offset)
+        )
+    except InvalidTag:
+        raise KeyRingError(
+            f"the payload at {topic}/{partition}/{offset} does not open: wrong key ring {ring.path}, or the row was changed"
+        ) from None
+    flags, key_length = struct.unpack_from(">BI", clear)
+    key, value = clear[5 : 5 + key_length], clear[5 + key_length :]
+    return (key if flags & 1 else None), (value if flags & 2 else None)
+
+
+def _coordinates(topic: str, partition: int, offset: int) -> bytes:
+    return f"{topic}/{partition}/{offset}".encode()
+
+
+def _seal_one(secret: Any, version: int, coordinates: bytes, key: bytes | None, value: bytes | None) -> bytes:
+    flags = (1 if key is not None else 0) | (2 if value is not None else 0)
+    clear = struct.pack(">BI", flags, len(key or b"")) + (key or b"") + (value or b"")
+    nonce = os.urandom(_NONCE)
+    return _HEADER.pack(_FORMAT, version) + nonce + secret.encrypt(nonce, clear, coordinates)
+
+
+def _seal_udf(ring_path: str, version: int) -> Any:
+    from pyspark.sql.functions import arrow_udf
+    from pyspark.sql.types import BinaryType
+
+    def seal(topic: pa.Array, partition: pa.Array, offset: pa.Array, key: pa.Array, value: pa.Array) -> pa.Array:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        out: list[bytes | None] = [None] * len(topic)
+        if topic.null_count < len(topic):
+            secret = AESGCM(worker_key(ring_path, SEAL, version))
+            for i, name in enumerate(topic.to_pylist()):
+                if name is not None:
+                    coordinates = _coordinates(name, partition[i].as_py(), offset[i].as_py())
+                    out[i] = _seal_one(secret, version, coordinates, key[i].as_py(), value[i].as_py())
+        return pa.array(out, pa.binary())
+
+    return arrow_udf(seal, BinaryType())  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -1,0 +1,63 @@
+"""The outbox: predictions are published from the table in which they were committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from headrace.connections import Broker
+from headrace.errors import BrokerError
+from headrace.ingest.source import client_settings, spark_options, unreachable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+TIMEOUT_S = 10.0
+
+
+def ensure_topic(topic: str, *, broker: Broker, partitions: int = 2) -> None:
+    """Make the predictions topic (kept for ever) if it is absent. Raises BrokerError."""
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient(client_settings(broker.bootstrap, broker.options))
+    try:
+        if topic in admin.list_topics(timeout=TIMEOUT_S).topics:
+            return
+        made = admin.create_topics([NewTopic(topic, partitions, config={"retention.ms": "-1"})])  # pyright: ignore
+        made[topic].result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise unreachable(broker.bootstrap, error) from None
+    except TimeoutError:
+        raise BrokerError(
+            f"the broker at {broker.bootstrap} did not create topic {topic!r} in time; try again"
+        ) from None
+
+
+def start_publishing(
+    spark: SparkSession, *, predictions: str, checkpoint: str, topic: str, broker: Broker, trigger_seconds: float
+) -> StreamingQuery:  # fmt: skip
+    """Send every committed prediction to the topic: key ``id``, value JSON ``{id, at, probability, model_version, degraded}``.
+
+    At least once; a repeated record is the same answer under the same id.
+    """
+    rows = spark.readStream.format("delta").load(predictions)
+    value = F.to_json(
+        F.struct("id", "at", "probability", "model_version", "degraded"),
+        {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"},
+    )
+    writer = (
+        rows.select(F.col("id").cast("binary").alias("key"), value.cast("binary").alias("value"))
+        .writeStream.queryName("publish")
+        .format("kafka")
+        .option("kafka.bootstrap.servers", broker.bootstrap)
+        .option("topic", topic)
+        .option("checkpointLocation", checkpoint)
+        .trigger(processingTime=f"{int(trigger_seconds * 1000)} milliseconds")
+    )
+    for name, setting in spark_options(broker.options).items():
+        writer = writer.option(name, setting)
+    return writer.start()

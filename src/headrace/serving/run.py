@@ -1,0 +1,319 @@
+"""The scoring job: requests from the live topic, held until ready, scored once, committed, then published."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from headrace.connections import Broker, Tracking
+from headrace.errors import ModelError, SpecError
+from headrace.ingest.run import Running, pipeline_ring, start_stream
+from headrace.ingest.source import end_offsets
+from headrace.ingest.writer import BatchReport
+from headrace.lake import delta
+from headrace.lake.commit import append_once
+from headrace.lake.layout import Layout
+from headrace.lake.lease import held
+from headrace.lake.log import read_log
+from headrace.lake.tables import create_table, read_accepted
+from headrace.serving.align import Alignment
+from headrace.serving.publish import ensure_topic, start_publishing
+from headrace.serving.score import FeatureTables, predictions_schema, score
+from headrace.spec.pipeline import Pipeline
+from headrace.stages.stages import prepare
+from headrace.training import registry
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+REMIND_SECONDS = 10.0
+APP_ID = "headrace-score"
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """One commit of predictions."""
+
+    rows: int
+    waiting: int
+    """Micro-batches of requests of which some are not ready yet."""
+    model_version: int
+    degraded: bool
+    seconds: float
+
+
+@dataclass
+class _Waiting:
+    """A micro-batch of requests of which not all are answered."""
+
+    fence: dict[str, dict[int, int]]
+    since: float
+    answered_before: datetime | None = None
+    """All of its requests with T before this were answered."""
+
+
+class Scoring:
+    """A running scoring job. Use :func:`start_scoring`."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        *,
+        requests: Running,
+        publishing: StreamingQuery,
+        release: ExitStack,
+        on_score: Callable[[ScoreReport], None],
+        notify: Callable[[str], None],
+        topic_end: Callable[[], dict[int, int]],
+    ) -> None:
+        self._topic_end = topic_end
+        spec = pipeline.spec
+        assert spec.features and spec.model and spec.scoring
+        self._spark, self._features, self._model, self._scoring = spark, spec.features, spec.model, spec.scoring
+        layout = Layout(spec.lake.root)
+        self._requests_path, self._predictions_path = (
+            layout.requests(spec.model.name),
+            layout.predictions(spec.model.name),
+        )
+        self._tables = {name: layout.events(name) for name in spec.features.streams}
+        self._alignment = Alignment(self._tables)
+        self._requests, self._publishing, self._release = requests, publishing, release
+        self._on_score, self._notify = on_score, notify
+        self._loaded: registry.RegisteredModel | None = None
+        self._seen, self._waiting = -1, dict[int, _Waiting]()
+        self._reminded = time.monotonic()
+        self._recovered = False
+
+    def run(
+        self, *, stop: threading.Event | None = None, finish: threading.Event | None = None, interval_seconds: float = 0.5
+    ) -> None:  # fmt: skip
+        """Score until ``stop`` is set, or until all requests are answered and published: those before the offsets at which
+        ``until_caught_up`` or ``finish`` (once it is set) fixed the end of the topic.
+        """
+        end: dict[int, int] | None = None
+        try:
+            while True:
+                if end is None and finish is not None and finish.is_set():
+                    end = self._topic_end()
+                ended = not self._requests.query.isActive or (end is not None and self._read_up_to(end))
+                self._requests.raise_error()
+                done = self.step()
+                if stop is not None and stop.is_set():
+                    break
+                if ended and not self._waiting:
+                    self._publishing.processAllAvailable()
+                    break
+                if not done:
+                    (stop or threading.Event()).wait(interval_seconds)
+        finally:
+            self.close()
+
+    def step(self) -> bool:
+        """Answer what is ready now; whether there was anything. Never waits."""
+        self._take_in_requests()
+        if not self._waiting:
+            return False
+        self._alignment.follow(self._spark)
+        ready, watermark, late = self._ready()
+        answered = self._answer(ready, watermark=watermark, degraded=False)
+        if late:
+            answered = self._answer(late, watermark=None, degraded=True) or answered
+        if not answered:
+            self._remind()
+        return answered
+
+    def close(self) -> None:
+        """Stop between two batches. Idempotent."""
+        self._requests.writer.drain()
+        for query in (self._requests.query, self._publishing):
+            if query.isActive:
+                query.stop()
+        self._release.close()
+
+    def _read_up_to(self, end: dict[int, int]) -> bool:
+        read: dict[int, int] = {}
+        for entry in read_log(self._spark, self._requests_path):
+            if entry.metadata.get("headrace") == "batch":
+                read |= {int(p): int(offset) for p, offset in entry.metadata["until"].items()}
+        return all(read.get(partition, 0) >= offset for partition, offset in end.items())
+
+    def _take_in_requests(self) -> None:
+        entries = read_log(self._spark, self._requests_path, after=self._seen)
+        unanswered = None if self._recovered or not entries else self._unanswered()
+        self._recovered = self._recovered or bool(entries)
+        for entry in entries:
+            self._seen = entry.version
+            if entry.metadata.get("headrace") != "batch" or not entry.rows("accepted"):
+                continue
+            batch = int(entry.metadata["batch"])
+            if unanswered is None or batch in unanswered:
+                fence = {
+                    name: {int(p): int(o) for p, o in ends.items()} for name, ends in entry.metadata["fence"].items()
+                }
+                self._waiting[batch] = _Waiting(fence, time.monotonic())
+
+    def _unanswered(self) -> set[int]:
+        """After a restart: the request batches of which some row has no prediction."""
+        requests = read_accepted(self._spark, self._requests_path)
+        left = requests.join(self._answered_ids(), F.col(self._features.id) == F.col("__answered"), "left_anti")
+        return {int(row["batch_id"]) for row in left.select("batch_id").distinct().collect()}
+
+    def _answered_ids(self) -> DataFrame:
+        return self._spark.read.format("delta").load(self._predictions_path).select(F.col("id").alias("__answered"))
+
+    def _ready(self) -> tuple[list[int], datetime | None, list[int]]:
+        """Batches behind their fence, the watermark for the others, and batches that waited too long in live operation."""
+        fenced = [batch for batch, waiting in self._waiting.items() if self._alignment.reached(waiting.fence)]
+        limit, now = self._scoring.max_wait_seconds, time.monotonic()
+        late = [b for b, waiting in self._waiting.items() if limit and b not in fenced and now - waiting.since > limit]
+        return fenced, self._alignment.watermark(), late
+
+    def _answer(self, batches: list[int], *, watermark: datetime | None, degraded: bool) -> bool:
+        begun = time.monotonic()
+        partial = [b for b in self._waiting if b not in batches and watermark is not None and not degraded]
+        partial = [b for b in partial if (mark := self._waiting[b].answered_before) is None or watermark > mark]  # pyright: ignore
+        if not batches and not partial:
+            return False
+        rows = self._chosen(batches, partial, watermark).persist()
+        try:
+            span = rows.agg(F.min("known_at"), F.max("known_at"), F.count(F.lit(1))).first()
+            count = int(span[2]) if span else 0
+            if span and count:
+                version = self._commit(rows, (_utc(span[0]), _utc(span[1])), degraded=degraded)
+                self._on_score(
+                    ScoreReport(count, len(self._waiting) - len(batches), version, degraded, time.monotonic() - begun)
+                )
+        finally:
+            rows.unpersist()
+        for batch in batches:
+            del self._waiting[batch]
+        for batch in partial:
+            self._waiting[batch].answered_before = watermark
+        return count > 0
+
+    def _chosen(self, batches: list[int], partial: list[int], watermark: datetime | None) -> DataFrame:
+        requests = read_accepted(self._spark, self._requests_path)
+        chosen = F.col("batch_id").isin(batches)
+        if partial:
+            chosen = chosen | (F.col("batch_id").isin(partial) & (F.col("known_at") < F.lit(watermark)))
+        rows = requests.where(chosen)
+        unique = rows.dropDuplicates([self._features.id])
+        return unique.join(self._answered_ids(), F.col(self._features.id) == F.col("__answered"), "left_anti")
+
+    def _commit(self, requests: DataFrame, span: tuple[datetime, datetime], *, degraded: bool) -> int:
+        model = self._current_model()
+        versions = {name: delta.version(self._spark, path) for name, path in self._tables.items()}
+        last = delta.transaction(self._spark, self._predictions_path, APP_ID)
+        number = 0 if last is None else last + 1
+        tables = FeatureTables(self._tables, versions)
+        rows = score(
+            self._spark, requests, features=self._features, tables=tables, model=model, span=span, degraded=degraded,
+            score_batch=number,
+        )  # fmt: skip
+        metadata = {
+            "headrace": "scores", "batch": number, "model": model.name, "model_version": model.version, "run": model.run_id,
+            "versions": versions,
+        }  # fmt: skip
+        append_once(rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata)
+        return model.version
+
+    def _current_model(self) -> registry.RegisteredModel:
+        """The model behind the alias now (hot swap). Raises ModelError where there is none."""
+        version = registry.alias_version(self._model.name, self._model.alias)
+        if version is None:
+            raise ModelError(
+                f"model {self._model.name!r} has no version with alias {self._model.alias!r}; run: headrace train"
+            )
+        if self._loaded is None or self._loaded.version != version:
+            loaded = registry.load(self._model.name, version=version)
+            if loaded.features != self._features.names:
+                raise ModelError(
+                    f"model {loaded.name} version {version} was trained on other features than the pipeline file declares; "
+                    "train anew, or score with the file that trained it"
+                )
+            self._loaded = loaded
+        return self._loaded
+
+    def _remind(self) -> None:
+        if time.monotonic() - self._reminded > REMIND_SECONDS:
+            self._reminded = time.monotonic()
+            newest = self._waiting[max(self._waiting)]
+            self._notify(f"waiting for ingest: {self._alignment.behind(newest.fence)}; is headrace ingest running?")
+
+
+def start_scoring(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    *,
+    broker: Broker,
+    tracking: Tracking,
+    until_caught_up: bool,
+    starting_at: datetime | None = None,
+    trigger_seconds: float = 1.0,
+    on_batch: Callable[[BatchReport], None] = lambda report: None,
+    on_score: Callable[[ScoreReport], None] = lambda report: None,
+    notify: Callable[[str], None] = lambda line: None,
+) -> Scoring:
+    """Start reading requests and publishing predictions; call ``run`` on what comes back.
+
+    ``starting_at``: at the job's very first start, begin with the requests that were sent at or after this instant.
+    Raises SpecError where the file declares no scoring, ModelError where no model has the alias, and as ingest does.
+    """
+    spec = pipeline.spec
+    if spec.features is None or spec.model is None or spec.scoring is None:
+        raise SpecError(f"{pipeline.file} needs the sections features, model and scoring to score")
+    registry.open_tracking(tracking)
+    if registry.alias_version(spec.model.name, spec.model.alias) is None:
+        raise ModelError(
+            f"model {spec.model.name!r} has no version with alias {spec.model.alias!r}; run: headrace train"
+        )
+    layout, model = Layout(spec.lake.root), spec.model.name
+    topics = {name: spec.streams[name].topic for name in spec.features.streams}
+    ensure_topic(spec.scoring.topic, broker=broker)
+
+    requests_topic = spec.streams[spec.features.requests].topic
+
+    def topic_end() -> dict[int, int]:
+        return end_offsets([requests_topic], bootstrap=broker.bootstrap, options=broker.options)[requests_topic]
+
+    def fence() -> dict[str, object]:
+        ends = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
+        return {"fence": {name: ends[topic] for name, topic in topics.items()}}
+
+    release = ExitStack()
+    try:
+        release.enter_context(held(layout.locks, f"serving/{model}"))
+        create_table(
+            spark, layout.predictions(model), schema=predictions_schema(spec.features), statistics=("at", "score_batch")
+        )  # fmt: skip
+        way = prepare(spark, pipeline, spec.features.requests, ring=pipeline_ring(pipeline, notify=notify))
+        requests = start_stream(
+            spark, way, table=layout.requests(model), checkpoint=layout.checkpoint(f"score/{model}/requests"), broker=broker,
+            name="requests", until_caught_up=until_caught_up, trigger_seconds=trigger_seconds, on_batch=on_batch,
+            annotate=fence, keep_payload=False, starting_at=starting_at,
+        )  # fmt: skip
+        publishing = start_publishing(
+            spark, predictions=layout.predictions(model), checkpoint=layout.checkpoint(f"score/{model}/publish"),
+            topic=spec.scoring.topic, broker=broker, trigger_seconds=trigger_seconds,
+        )  # fmt: skip
+    except BaseException:
+        release.close()
+        raise
+    return Scoring(
+        spark, pipeline, requests=requests, publishing=publishing, release=release, on_score=on_score, notify=notify,
+        topic_end=topic_end,
+    )  # fmt: skip
+
+
+def _utc(when: datetime) -> datetime:
+    """What Spark's Python rows give (naive, in the driver's own zone) as an aware instant."""
+    return when.astimezone(UTC)

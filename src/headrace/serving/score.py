@@ -1,0 +1,118 @@
+"""From ready requests to predictions: the same feature code as in training, and one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BooleanType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from headrace.features.compute import compute_features, lookback_seconds
+from headrace.lake.tables import read_accepted
+from headrace.spec.features import Features
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+    from headrace.training.registry import RegisteredModel
+
+
+@dataclass(frozen=True)
+class FeatureTables:
+    """The tables that features are read from, each pinned to a version."""
+
+    paths: Mapping[str, str]
+    versions: Mapping[str, int]
+
+    def read(self, spark: SparkSession, *, after: datetime, until: datetime) -> dict[str, DataFrame]:
+        """Accepted rows by stream with ``after < known_at <= until``."""
+        return {
+            name: read_accepted(spark, path, version=self.versions[name]).where(
+                (F.col("known_at") > F.lit(after)) & (F.col("known_at") <= F.lit(until))
+            )
+            for name, path in self.paths.items()
+        }
+
+
+def predictions_schema(features: Features) -> StructType:
+    """Columns of the predictions table: the answer, who gave it, and the feature values that it used."""
+    return StructType(
+        [
+            StructField("id", StringType()),
+            StructField("at", TimestampType()),
+            StructField("probability", DoubleType()),
+            StructField("model_version", IntegerType()),
+            *(StructField(name, DoubleType()) for name in features.names),
+            StructField("degraded", BooleanType()),
+            StructField("score_batch", LongType()),
+            StructField("scored_at", TimestampType()),
+        ]
+    )
+
+
+def score(
+    spark: SparkSession,
+    requests: DataFrame,
+    *,
+    features: Features,
+    tables: FeatureTables,
+    model: RegisteredModel,
+    span: tuple[datetime, datetime],
+    degraded: bool,
+    score_batch: int,
+) -> DataFrame:
+    """One row per request, with the columns of :func:`predictions_schema`.
+
+    ``span``: the earliest and latest T of the requests, by which the feature tables are pruned.
+    """
+    first, last = span
+    known = tables.read(spark, after=first - timedelta(seconds=lookback_seconds(features)), until=last)
+    rows = compute_features(requests, known, features=features)
+    schema = predictions_schema(features)
+    answered = rows.mapInArrow(
+        _predictor(model), StructType([*rows.schema.fields, StructField("probability", DoubleType())])
+    )
+    return answered.select(
+        "id",
+        "at",
+        "probability",
+        F.lit(model.version).alias("model_version"),
+        *features.names,
+        F.lit(degraded).alias("degraded"),
+        F.lit(score_batch).cast("long").alias("score_batch"),
+        F.lit(datetime.now(UTC)).alias("scored_at"),
+    ).to(schema)
+
+
+def _predictor(model: RegisteredModel):
+    booster = bytes(model.booster.save_raw("ubj"))
+    columns = list(model.features)
+
+    def answer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        import xgboost as xgb
+
+        loaded = xgb.Booster()
+        loaded.load_model(bytearray(booster))
+        loaded.set_param({"nthread": 1})
+        for batch in batches:
+            table = pa.Table.from_batches([batch])
+            if not table.num_rows:
+                continue
+            probability = pa.array(loaded.predict(xgb.DMatrix(table.select(columns))), pa.float64())
+            yield from table.append_column("probability", probability).combine_chunks().to_batches()
+
+    return answer

@@ -1,0 +1,99 @@
+"""The Spark session: pinned jars, Delta, UTC, and quiet logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from headrace.embedded.jars import SPARK, fetch
+from headrace.embedded.java import find_java
+from headrace.errors import PrerequisiteError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REDACTED = (
+    r"(?i)secret|password|passwd|token|jaas|credential|access[._]?key|api[._]?key|keystore[.]key|truststore[.]key"
+)
+"""Names of settings that Spark must never show (its own default misses several of these)."""
+
+_ALWAYS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.redaction.regex": REDACTED,
+    "spark.sql.redaction.options.regex": REDACTED,
+    "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.streaming.metricsEnabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+
+
+def spark_session(
+    *,
+    app: str,
+    master: str | None = None,
+    driver_memory: str = "2g",
+    settings: Mapping[str, str] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> SparkSession:
+    """A session that reads Kafka and writes Delta.
+
+    Under ``spark-submit`` the cluster's own settings and jars are used; elsewhere the pinned jars are fetched once and
+    Spark runs in this process (``local[*]`` unless ``master`` says otherwise).
+
+    Raises PrerequisiteError where Java is missing or, under ``spark-submit``, the Delta or Kafka jars are.
+    """
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if not submitted:
+        java = find_java()
+        os.environ.setdefault("JAVA_HOME", str(java.path.parent.parent))
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(app)
+    for name, value in _ALWAYS.items():
+        builder = builder.config(name, value)
+    if not submitted:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+        builder = builder.master(master or f"local[{cores}]").config("spark.sql.shuffle.partitions", str(cores))
+        builder = builder.config("spark.jars", ",".join(str(jar) for jar in fetch(SPARK, notify=notify)))
+        builder = builder.config("spark.driver.memory", driver_memory)
+        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}")
+        for name, value in _LOCAL.items():
+            builder = builder.config(name, value)
+    for name, value in (settings or {}).items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    _require_jars(session)
+    return session
+
+
+def _log_settings() -> str:
+    return str(files("headrace").joinpath("log4j2.properties"))
+
+
+def _require_jars(session: SparkSession) -> None:
+    jvm = session._jvm
+    for name, jar in (
+        ("io.delta.sql.DeltaSparkSessionExtension", "delta-spark"),
+        ("org.apache.spark.sql.kafka010.KafkaSourceProvider", "spark-sql-kafka"),
+    ):
+        try:
+            jvm.java.lang.Class.forName(name, False, jvm.Thread.currentThread().getContextClassLoader())  # pyright: ignore
+        except Exception:
+            raise PrerequisiteError(
+                f"this Spark has no {jar} jar; start the job with: spark-submit --jars $(headrace jars) ..."
+            ) from None

@@ -1,0 +1,6 @@
+"""The pipeline file: frozen models, one file per section; reading and checking it without Spark."""
+
+from headrace.spec.load import examine, load
+from headrace.spec.pipeline import Pipeline, PipelineFile
+
+__all__ = ["Pipeline", "PipelineFile", "examine", "load"]

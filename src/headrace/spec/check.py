@@ -1,0 +1,162 @@
+"""What a well-formed pipeline file can still get wrong: names that don't exist, types that don't fit, a look into the future."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from headrace.errors import HeadraceError, SpecError
+from headrace.located import Document, Key, Problem
+from headrace.packaged import packaged_file
+from headrace.quality.check import check_suite
+from headrace.quality.suite import read_suite, row_condition_sql
+from headrace.spec import columns
+from headrace.spec.check_features import check_features
+from headrace.spec.connections import SECRET_WORDS
+from headrace.spec.environment import has_reference
+from headrace.spec.pipeline import Pipeline
+from headrace.spec.schema_file import RESERVED
+from headrace.spec.sql import checked
+from headrace.spec.stream import Stream
+
+
+def check_meaning(pipeline: Pipeline, document: Document) -> list[Problem]:
+    """All problems of a file that has the right form."""
+    problems = [*_check_secrets(document), *_check_topics(pipeline, document), *_check_references(pipeline, document)]
+    for name in pipeline.schemas:
+        problems += _check_stream(pipeline, name, document)
+    if len(pipeline.schemas) == len(pipeline.spec.streams):
+        problems += check_features(pipeline, document)
+    return problems
+
+
+def _check_secrets(document: Document) -> Iterable[Problem]:
+    written = document.data.get("kafka") or {}
+    for name, value in (written.get("options") or {}).items():
+        if any(word in name.lower() for word in SECRET_WORDS) and isinstance(value, str):
+            secret_free = has_reference(value) or value.startswith("file:") or name.lower().endswith("location")
+            if not secret_free:
+                yield document.problem(
+                    f"kafka.options.{name} holds a secret in clear; write ${{NAME}} and set it in the environment, or file:PATH",
+                    "kafka", "options", name,
+                )  # fmt: skip
+
+
+def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
+    seen: dict[str, str] = {}
+    for name, stream in pipeline.spec.streams.items():
+        key = ("streams", name, "topic")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", stream.topic) or stream.topic in (".", ".."):
+            yield document.problem(f"{stream.topic!r} is no topic name: letters, digits, '.', '_' and '-' only", *key)
+        if stream.topic in seen:
+            yield document.problem(f"topic {stream.topic!r} is already read by stream {seen[stream.topic]!r}", *key)
+        seen[stream.topic] = name
+    scoring = pipeline.spec.scoring
+    if scoring and scoring.topic in seen:
+        yield document.problem(
+            f"scoring.topic {scoring.topic!r} is the input of stream {seen[scoring.topic]!r}; predictions need a topic of their own",
+            "scoring", "topic",
+        )  # fmt: skip
+
+
+def _check_references(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
+    for name, reference in pipeline.spec.references.items():
+        key: Key = ("references", name)
+        if reference.key not in reference.columns:
+            yield document.problem(f"key {reference.key!r} of reference {name!r} is not among its columns", *key, "key")
+        if reference.package:
+            try:
+                packaged_file(reference.package, reference.file)
+            except HeadraceError as error:
+                yield document.problem(str(error), *key, "file")
+        elif not (pipeline.folder / reference.file).is_file():
+            yield document.problem(f"{pipeline.folder / reference.file}: no such file", *key, "file")
+
+
+def _check_stream(pipeline: Pipeline, name: str, document: Document) -> Iterable[Problem]:
+    stream, schema = pipeline.spec.streams[name], pipeline.schemas[name]
+    key: Key = ("streams", name)
+    yield from _check_normalize(stream, schema.columns, document, (*key, "normalize"))
+    normalized = columns.normalized(stream, schema)
+    for role in ("event_time", "known_at"):
+        column = getattr(stream, role)
+        if column not in normalized:
+            yield document.problem(_no_column(column, normalized), *key, role)
+        elif normalized[column] not in ("timestamp", columns.UNKNOWN):
+            yield document.problem(f"{role} {column!r} is a {normalized[column]}, expected a timestamp", *key, role)
+    yield from _check_enrich(pipeline, stream, normalized, document, (*key, "enrich"))
+    clear = columns.clear(stream, schema, pipeline.spec.references)
+    for column in sorted(set(clear) & RESERVED - {stream.event_time, stream.known_at}):
+        yield document.problem(f"column name {column!r} is reserved; choose another", *key)
+    for column in stream.protect:
+        if column not in clear:
+            yield document.problem(_no_column(column, clear), *key, "protect", column)
+        elif column in (stream.event_time, stream.known_at):
+            yield document.problem(f"{column!r} orders the rows and can't be protected", *key, "protect", column)
+    yield from _check_expectations(pipeline, name, clear, document)
+
+
+def _check_normalize(stream: Stream, known: dict[str, str], document: Document, key: Key) -> Iterable[Problem]:
+    rules = stream.normalize
+    for part, wanted in (("case", ("string",)), ("units", ("double", "int", "bigint")), ("rename", None)):
+        for column in getattr(rules, part):
+            if column not in known:
+                yield document.problem(_no_column(column, known), *key, part, column)
+            elif wanted and known[column] not in wanted:
+                yield document.problem(
+                    f"{part}: {column!r} is a {known[column]}, expected {wanted[0]}", *key, part, column
+                )
+    after = [rules.rename.get(name, name) for name in known]
+    for twice in sorted({name for name in after if after.count(name) > 1}):
+        yield document.problem(f"two columns are called {twice!r} after renaming", *key, "rename")
+    for column, sql in rules.derive.items():
+        if column in after:
+            yield document.problem(f"derived column {column!r} exists already", *key, "derive", column)
+        try:
+            checked(sql, after)
+        except SpecError as error:
+            yield document.problem(str(error), *key, "derive", column)
+
+
+def _check_enrich(
+    pipeline: Pipeline, stream: Stream, known: dict[str, str], document: Document, key: Key
+) -> Iterable[Problem]:
+    for index, enrich in enumerate(stream.enrich):
+        reference = pipeline.spec.references.get(enrich.reference)
+        if reference is None:
+            names = ", ".join(pipeline.spec.references) or "none is declared"
+            yield document.problem(
+                f"unknown reference {enrich.reference!r}; expected one of {names}", *key, index, "reference"
+            )
+            continue
+        if enrich.on not in known:
+            yield document.problem(_no_column(enrich.on, known), *key, index, "on")
+        for column, source in enrich.columns.items():
+            if source not in reference.columns:
+                yield document.problem(_no_column(source, reference.columns), *key, index, "columns", column)
+            if column in known:
+                yield document.problem(f"enriched column {column!r} exists already", *key, index, "columns", column)
+
+
+def _check_expectations(pipeline: Pipeline, name: str, clear: dict[str, str], document: Document) -> Iterable[Problem]:
+    file = pipeline.suite_file(name)
+    if file is None:
+        return
+    if not file.is_file():
+        yield document.problem(f"{file}: no such file", "streams", name, "expectations")
+        return
+    found = check_suite(file, columns=clear)
+    yield from found
+    if found:
+        return
+    for expectation in read_suite(file).expectations:
+        condition = row_condition_sql(expectation)
+        if condition is not None:
+            try:
+                checked(condition, clear)
+            except SpecError as error:
+                yield Problem(file, expectation.line, f"row_condition: {error}")
+
+
+def _no_column(name: str, known: Iterable[str]) -> str:
+    return f"no column {name!r}; expected one of {', '.join(sorted(known))}"

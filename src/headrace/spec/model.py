@@ -1,0 +1,48 @@
+"""The model, its gate and its predictions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headrace.spec.section import Section
+
+Metric = Literal["auc", "average_precision", "brier", "log_loss"]
+Share = Annotated[float, Field(gt=0, lt=0.9)]
+
+
+class Gate(Section):
+    """What a challenger must show before the alias moves to it. A missing or NaN metric fails."""
+
+    metric: Metric = Field(default="auc", description="challenger against champion, on the same rows")
+    tolerance: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="how much worse than the champion, in the metric's unit, still passes"
+    )
+    floors: dict[Metric, float] = Field(default={}, description="at least (brier and log_loss: at most) this value")
+    leakage_ceiling: Annotated[float, Field(gt=0.5, le=1)] | None = Field(
+        default=None, description="an AUC above this means that a feature knows the outcome"
+    )
+    minimum_rows: Annotated[int, Field(ge=1)] = 1000
+
+
+class Model(Section):
+    """Gradient boosting with XGBoost, trained on the driver from Arrow."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,100}$", description="name in the MLflow registry")
+    alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
+    parameters: dict[str, float | int | str | bool] = Field(default={}, description="XGBoost's own parameters")
+    rounds: Annotated[int, Field(ge=1, le=5000)] = 300
+    seed: int = 7
+    test_share: Share = Field(default=0.2, description="the newest share of the rows tests the model")
+    gate: Gate = Gate()
+
+
+class Scoring(Section):
+    """Where predictions go."""
+
+    topic: str
+    max_wait_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="live operation only: after this long a request is scored with what is there, and marked degraded",
+    )

@@ -1,0 +1,79 @@
+"""One stream: a topic, its schema, and what happens to each of its records."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headrace.spec.section import Duration, Name, Section
+
+Unit = Literal["fahrenheit_to_celsius", "mph_to_ms", "miles_to_km", "feet_to_m", "inches_to_mm"]
+
+
+class Normalize(Section):
+    """Deterministic tidying, in this order: trim, empty text to null, case, units, renaming, derived columns."""
+
+    trim: bool = Field(default=True, description="strip white space at both ends of every text")
+    empty_as_null: bool = Field(default=True, description="an empty text means: no value")
+    case: dict[str, Literal["upper", "lower"]] = {}
+    units: dict[str, Unit] = Field(default={}, description="column: conversion; the column keeps its name")
+    rename: dict[str, Name] = Field(default={}, description="old name: new name")
+    derive: dict[Name, str] = Field(default={}, description="new column: SQL expression over the columns before")
+
+
+class Enrich(Section):
+    """Columns looked up in a reference table by equality of one column."""
+
+    reference: Name
+    on: str = Field(description="the stream's column that holds the reference's key")
+    columns: dict[Name, str] = Field(description="new column: column of the reference")
+
+
+class Pseudonym(Section):
+    """HMAC-SHA256 under the key of a domain: equal values stay equal, within the domain only."""
+
+    pseudonym: Name = Field(description="key domain; two pipelines can be joined only where they share it")
+
+
+class Mask(Section):
+    """Every character but the last N becomes ``*``."""
+
+    mask: Annotated[int, Field(ge=0, le=8)] = Field(description="how many characters at the end stay readable")
+
+
+Protection = Literal["drop"] | Pseudonym | Mask
+
+
+class Stream(Section):
+    """A topic and the way of its records into the table ``events/<name>``."""
+
+    topic: str
+    format: Literal["json"] = "json"
+    schema_file: str = Field(alias="schema", description="Spark's schema JSON (what DataFrame.schema.json() prints)")
+    event_time: str = Field(description="timestamp column: when it happened")
+    known_at: str = Field(description="timestamp column: when it could be known")
+    normalize: Normalize = Normalize()
+    enrich: tuple[Enrich, ...] = ()
+    expectations: str | None = Field(default=None, description="a Great Expectations suite (JSON)")
+    protect: dict[str, Protection] = Field(default={}, description="column: drop, pseudonym or mask")
+    unknown_fields: Literal["ignore", "quarantine"] = Field(
+        default="ignore", description="what a field that the schema lacks does to its record"
+    )
+    max_record_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] = 1024 * 1024
+    stop_above: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=None, description="stop when more than this percentage of a batch is quarantined"
+    )
+    max_offsets_per_trigger: Annotated[int, Field(ge=1)] = 200_000
+
+
+class Reference(Section):
+    """A small table that streams are enriched from: a CSV file beside the pipeline, or inside an installed package."""
+
+    package: str | None = Field(default=None, description="an installed distribution that carries the file")
+    file: str
+    key: str
+    columns: dict[str, Literal["string", "int", "long", "double"]]
+
+
+__all__ = ["Duration", "Enrich", "Mask", "Normalize", "Protection", "Pseudonym", "Reference", "Stream", "Unit"]

@@ -1,0 +1,130 @@
+"""What a decoded JSON value becomes in the schema's type, at any depth, and when it can't.
+
+``from_json`` reads times and decimals leniently, gives an object as its text where a text belongs, and turns 1e999 into
+infinity. So they are read as texts first and converted here, where their form is checked.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+    VariantType,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+TIMESTAMP = r"^(?!0000)\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})\z"
+DATE = r"^(?!0000)\d{4}-\d{2}-\d{2}\z"
+_EXPONENT = r"^-?\d(\.\d{1,9})?[eE](\+?\d{1,2}|-\d)\z"
+_EXACT = DecimalType(38, 18)
+"""Holds every number of the form ``_EXPONENT`` below 1e20 without rounding."""
+
+
+def with_leaves(kind: DataType, leaf: DataType, *, where: tuple[type[DataType], ...]) -> DataType:
+    """The type with ``leaf`` in place of every ``where``, at any depth; all parts nullable."""
+    if isinstance(kind, StructType):
+        return StructType([StructField(f.name, with_leaves(f.dataType, leaf, where=where)) for f in kind])
+    if isinstance(kind, ArrayType):
+        return ArrayType(with_leaves(kind.elementType, leaf, where=where))
+    return leaf if isinstance(kind, where) else kind
+
+
+def as_parsed(kind: DataType) -> DataType:
+    """What ``from_json`` reads for a type: times and decimals as their text."""
+    return with_leaves(kind, StringType(), where=(TimestampType, DateType, DecimalType))
+
+
+def as_variants(kind: DataType) -> DataType:
+    """The type as :func:`as_parsed`, with every text as a variant, which remembers whether it was a text."""
+    return with_leaves(as_parsed(kind), VariantType(), where=(StringType,))
+
+
+def typed(value: Column, kind: DataType) -> Column:
+    """The value, read as :func:`as_parsed`, in its type; a part that doesn't fit is null."""
+    if isinstance(kind, StructType):
+        parts = (typed(value[field.name], field.dataType).alias(field.name) for field in kind)
+        return F.when(value.isNotNull(), F.struct(*parts))
+    if isinstance(kind, ArrayType):
+        return F.transform(value, lambda item: typed(item, kind.elementType))
+    if isinstance(kind, TimestampType):
+        return F.when(value.rlike(TIMESTAMP), value.try_cast("timestamp"))
+    if isinstance(kind, DateType):
+        return F.when(value.rlike(DATE), value.try_cast("date"))
+    if isinstance(kind, DecimalType):
+        return _decimal(value, kind)
+    return value
+
+
+def unfit(value: Column, kind: DataType) -> Column:
+    """Whether some part of a value, read as :func:`as_parsed`, does not fit its type (never null)."""
+    if isinstance(kind, StructType):
+        return _any(unfit(value[field.name], field.dataType) for field in kind)
+    if isinstance(kind, ArrayType):
+        return F.coalesce(F.exists(value, lambda item: unfit(item, kind.elementType)), F.lit(False))
+    if isinstance(kind, (DoubleType, FloatType)):
+        return F.coalesce(F.abs(value) == float("inf"), F.lit(False))  # such as 1e999
+    if isinstance(kind, (TimestampType, DateType, DecimalType)):
+        return value.isNotNull() & typed(value, kind).isNull()
+    return F.lit(False)
+
+
+def incomplete(value: Column, kind: DataType) -> Column:
+    """Whether a part that the type declares not nullable is absent below the value (never null)."""
+    if isinstance(kind, StructType):
+        return value.isNotNull() & _any(
+            (F.lit(False) if field.nullable else value[field.name].isNull())
+            | incomplete(value[field.name], field.dataType)
+            for field in kind
+        )
+    if isinstance(kind, ArrayType):
+        absent = (lambda item: F.lit(False)) if kind.containsNull else (lambda item: item.isNull())
+        broken = F.exists(value, lambda item: absent(item) | incomplete(item, kind.elementType))
+        return F.coalesce(broken, F.lit(False))
+    return F.lit(False)
+
+
+def like_a_document(value: Column, kind: DataType) -> Column:
+    """Whether a text somewhere in the value starts as an object or array does (never null)."""
+    return _any_text(value, kind, lambda text: text.rlike(r"^[\[{]"))
+
+
+def holds_document(value: Column, kind: DataType) -> Column:
+    """Whether an object or array stands where a text belongs, in a value read as :func:`as_variants` (never null)."""
+    return _any_text(value, kind, lambda variant: F.schema_of_variant(variant).rlike("^(OBJECT|ARRAY)"))
+
+
+def _any_text(value: Column, kind: DataType, condition: object) -> Column:
+    if isinstance(kind, StructType):
+        return _any(_any_text(value[field.name], field.dataType, condition) for field in kind)
+    if isinstance(kind, ArrayType):
+        found = F.exists(value, lambda item: _any_text(item, kind.elementType, condition))
+        return F.coalesce(found, F.lit(False))
+    return F.coalesce(condition(value), F.lit(False)) if isinstance(kind, StringType) else F.lit(False)  # pyright: ignore
+
+
+def _decimal(value: Column, kind: DecimalType) -> Column:
+    """The number if the type holds it without rounding, else null."""
+    fraction = rf"\.\d{{1,{kind.scale}}}0*" if kind.scale else r"\.0+"
+    exact = value.try_cast(kind)
+    return F.when(value.rlike(rf"^-?\d+({fraction})?\z"), exact).when(
+        value.rlike(_EXPONENT) & (exact == value.try_cast(_EXACT)), exact
+    )
+
+
+def _any(conditions: object) -> Column:
+    return reduce(or_, conditions, F.lit(False))  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -1,0 +1,123 @@
+"""The way of one record: decode, normalize, enrich, label, anonymize, seal. Pure: a frame in, a frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from headrace.lake.tables import ACCEPTED, QUARANTINED
+from headrace.privacy.keys import KeyRing
+from headrace.privacy.seal import sealed
+from headrace.quality import CompiledSuite, compile_suite, failed_critical, failed_rules, read_suite
+from headrace.spec.pipeline import Pipeline
+from headrace.spec.stream import Stream
+from headrace.stages.anonymize import anonymize
+from headrace.stages.decode import REASONS, Decoder, decode, decoder
+from headrace.stages.enrich import enrich, load_reference
+from headrace.stages.normalize import normalize
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+KAFKA_SCHEMA = (
+    "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, timestampType int"
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """Everything that one stream's records need on their way, compiled once."""
+
+    name: str
+    stream: Stream
+    decoder: Decoder
+    schema: StructType
+    references: Mapping[str, DataFrame]
+    suite: CompiledSuite | None
+    ring: KeyRing
+    spec_version: str
+
+    @property
+    def decoded(self) -> Column:
+        """Whether a row was decoded, so that rules may see it."""
+        return F.size(REASONS) == 0
+
+
+def prepare(spark: SparkSession, pipeline: Pipeline, stream: str, *, ring: KeyRing) -> Way:
+    """Compile a stream's way: load its references, compile its suite against the columns that the rules will see."""
+    spec = pipeline.spec.streams[stream]
+    schema = StructType.fromJson(pipeline.schemas[stream].json)
+    names = {lookup.reference for lookup in spec.enrich}
+    references = {
+        name: load_reference(spark, pipeline.spec.references[name], folder=pipeline.folder) for name in sorted(names)
+    }
+    way = Way(stream, spec, decoder(stream=spec, schema=schema), schema, references, None, ring, pipeline.version)
+    file = pipeline.suite_file(stream)
+    if file is None:
+        return way
+    seen = clear(spark.createDataFrame([], KAFKA_SCHEMA), way).drop(REASONS, *KAFKA_COLUMNS)
+    suite = compile_suite(spark, schema=seen.schema, suite=read_suite(file))
+    return replace(way, suite=suite)
+
+
+KAFKA_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "timestampType")
+
+
+def clear(records: DataFrame, way: Way) -> DataFrame:
+    """The columns as the rules see them (in flight only), beside the Kafka columns and ``__reasons``."""
+    events = decode(records, by=way.decoder)
+    events = normalize(events, stream=way.stream, schema=way.schema)
+    return enrich(events, stream=way.stream, references=way.references)
+
+
+def labelled(records: DataFrame, way: Way) -> DataFrame:
+    """As :func:`clear`, with ``failed_rules array<string>`` (decode reasons, then failed rule ids) and ``verdict``."""
+    events = clear(records, way)
+    if way.suite is None:
+        events = events.withColumn("failed_rules", F.col(REASONS))
+        critical = F.lit(False)
+    else:
+        events = events.withColumn("failed_rules", F.concat(REASONS, failed_rules(way.suite, decoded=way.decoded)))
+        critical = failed_critical(way.suite)
+    quarantined = ~way.decoded | critical
+    return events.withColumn("verdict", F.when(quarantined, F.lit(QUARANTINED)).otherwise(F.lit(ACCEPTED)))
+
+
+def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFrame:
+    """Labelled rows as they are written: own columns protected, then the columns that Headrace adds to every row.
+
+    ``keep_payload``: whether quarantined rows carry their original bytes, sealed.
+    """
+    events = anonymize(rows, stream=way.stream, ring=way.ring)
+    if keep_payload:
+        record = {name: F.col(name) for name in ("key", "value", "topic", "partition", "offset")}
+        events = events.withColumn("payload", sealed(**record, ring=way.ring, when=F.col("verdict") == QUARANTINED))
+    own = [
+        name for name in events.columns if name not in (*KAFKA_COLUMNS, REASONS, "failed_rules", "verdict", "payload")
+    ]
+    role = {"event_time": way.stream.event_time, "known_at": way.stream.known_at}
+    return events.select(
+        *(name for name in own if name not in role),
+        *(F.col(source).alias(name) for name, source in role.items()),
+        F.col("topic").alias("kafka_topic"),
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        F.col("timestamp").alias("kafka_timestamp"),
+        "failed_rules",
+        *(["payload"] if keep_payload else []),
+        F.lit(way.spec_version).alias("spec_version"),
+        "verdict",
+    )
+
+
+def table_schema(spark: SparkSession, way: Way, *, keep_payload: bool = True) -> StructType:
+    """Schema of the rows that :func:`finished` gives, with ``batch_id long`` and ``ingest_date date``."""
+    empty = spark.createDataFrame([], KAFKA_SCHEMA)
+    rows = finished(labelled(empty, way), way, keep_payload=keep_payload)
+    return rows.selectExpr(
+        "*", "0L as batch_id", "current_timestamp() as ingested_at", "current_date() as ingest_date"
+    ).schema

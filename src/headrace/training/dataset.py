@@ -1,0 +1,123 @@
+"""The labelled rows of a training run: features at T, and the outcome that was known by the cut-off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window as W
+from pyspark.sql import functions as F
+
+from headrace.errors import TrainingError
+from headrace.features.compute import compute_features
+from headrace.lake import delta
+from headrace.lake.layout import Layout
+from headrace.lake.tables import read_accepted
+from headrace.spec.features import Label
+from headrace.spec.pipeline import Pipeline
+from headrace.spec.sql import checked
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, Row, SparkSession
+
+LABEL, LABEL_KNOWN_AT = "label", "label_known_at"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled rows and where they come from."""
+
+    frame: DataFrame
+    """``id string``, ``at timestamp``, the features (``double``), ``label int`` (0 or 1), ``label_known_at timestamp``."""
+    features: tuple[str, ...]
+    excluded: dict[str, int]
+    """Requests before the cut-off that are not in ``frame``, by reason."""
+    versions: dict[str, int]
+    """Version of each events table that was read, by stream."""
+    as_of: datetime
+
+
+def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> Dataset:
+    """Everything that was known before ``as_of`` (UTC): requests, rows of the feature streams, and outcomes.
+
+    Raises TrainingError where a table is absent or no request has an outcome yet.
+    """
+    features, label = pipeline.spec.features, pipeline.spec.label
+    if features is None or label is None:
+        raise TrainingError(f"{pipeline.file} declares no features and label; add both sections to train a model")
+    layout = Layout(pipeline.spec.lake.root)
+    streams = sorted({features.requests, label.stream, *features.streams})
+    versions = {name: _version(spark, layout.events(name), name) for name in streams}
+    known = {
+        name: read_accepted(spark, layout.events(name), version=versions[name]).where(F.col("known_at") < F.lit(as_of))
+        for name in streams
+    }
+    rows = compute_features(known[features.requests], known, features=features)
+    outcome = outcomes(known[label.stream], label=label)
+    joined = rows.join(outcome, "id", "left").withColumn("__why", _why(label))
+    counted = {
+        row["__why"]: row["count"] for row in outcome_counts(known[features.requests], features.id, outcome, label)
+    }
+    frame = joined.where("__why is null").drop("__why", *(f"__excluded_{name}" for name in label.excluded))
+    if not counted.get(None):
+        raise TrainingError(
+            f"no request before {as_of:%Y-%m-%d %H:%M} UTC has a known outcome; ingest more data or choose a later --as-of"
+        )
+    excluded = {reason: n for reason, n in sorted(counted.items(), key=str) if reason is not None}
+    return Dataset(frame, features.names, excluded, versions, as_of)
+
+
+def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:
+    """One row per request that has an outcome or is excluded: ``id``, ``label int``, ``label_known_at``, the exclusions.
+
+    Of several rows that tell the outcome, the newest known counts (a correction).
+    """
+    holds = F.lit(True) if label.where is None else F.coalesce(F.expr(checked(label.where)), F.lit(False))
+    exclusions = {
+        f"__excluded_{name}": F.max(F.coalesce(F.expr(checked(sql)), F.lit(False))).over(W.partitionBy(label.by))
+        for name, sql in label.excluded.items()
+    }
+    newest_first = (
+        F.col("__told").desc(),
+        F.col("known_at").desc(),
+        F.col("kafka_partition"),
+        F.col("kafka_offset").desc(),
+    )
+    newest = W.partitionBy(label.by).orderBy(*newest_first)
+    told = F.when(holds, F.expr(checked(label.positive)).cast("int"))
+    return (
+        rows.withColumns({**exclusions, "__told": holds, LABEL: told})
+        .withColumn("__nth", F.row_number().over(newest))
+        .where("__nth = 1")
+        .select(
+            F.col(label.by).cast("string").alias("id"),
+            LABEL,
+            F.when(F.col("__told"), F.col("known_at")).alias(LABEL_KNOWN_AT),
+            *exclusions,
+        )
+    )
+
+
+def outcome_counts(requests: DataFrame, id_column: str, outcome: DataFrame, label: Label) -> list[Row]:
+    """How many requests are usable (``__why`` null), or excluded and why, without computing features."""
+    ids = requests.select(F.col(id_column).cast("string").alias("id")).distinct()
+    return ids.join(outcome, "id", "left").groupBy(_why(label).alias("__why")).count().collect()
+
+
+def _why(label: Label) -> Column:
+    """Why a request can't be used, or null where it can."""
+    reason = F.lit(None).cast("string")
+    for name in reversed(label.excluded):
+        reason = F.when(F.col(f"__excluded_{name}"), F.lit(name)).otherwise(reason)
+    return F.when(F.col(LABEL).isNotNull() & reason.isNull(), F.lit(None)).otherwise(
+        F.coalesce(
+            reason, F.when(F.col(LABEL_KNOWN_AT).isNull(), F.lit("outcome_not_known")).otherwise(F.lit("no_outcome"))
+        )
+    )
+
+
+def _version(spark: SparkSession, path: str, name: str) -> int:
+    if not delta.exists(spark, path):
+        raise TrainingError(f"stream {name!r} has no table yet; run: headrace ingest --until-caught-up")
+    return delta.version(spark, path)

@@ -1,0 +1,60 @@
+"""How good a model is on labelled rows, in figures and pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BINS = 10
+
+
+def metrics(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    """``auc`` (ROC), ``average_precision``, ``brier`` and ``log_loss``; NaN where only one class is present."""
+    from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+    if len(np.unique(label)) < 2 or not np.isfinite(probability).all():
+        return dict.fromkeys(("auc", "average_precision", "brier", "log_loss"), float("nan"))
+    return {
+        "auc": float(roc_auc_score(label, probability)),
+        "average_precision": float(average_precision_score(label, probability)),
+        "brier": float(brier_score_loss(label, probability)),
+        "log_loss": float(log_loss(label, np.clip(probability, 1e-7, 1 - 1e-7))),
+    }
+
+
+def calibration(label: np.ndarray, probability: np.ndarray) -> list[tuple[float, float, int]]:
+    """Per tenth of the predictions by rank: (mean prediction, share of positives, rows)."""
+    order = np.argsort(probability, kind="stable")
+    parts = [part for part in np.array_split(order, BINS) if len(part)]
+    return [(float(probability[part].mean()), float(label[part].mean()), len(part)) for part in parts]
+
+
+def calibration_plot(label: np.ndarray, probability: np.ndarray) -> Figure:
+    """Predicted against observed share, per tenth of the predictions."""
+    from matplotlib.figure import Figure
+
+    points = calibration(label, probability)
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    top = min(1.0, 1.1 * max(max(x, y) for x, y, _ in points) + 0.02)
+    axes.plot([0, top], [0, top], color="0.7", linestyle="--", label="perfect")
+    axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker="o", color="#1f6f8b", label="model")
+    axes.set(xlabel="predicted probability", ylabel="observed share", title="Calibration", xlim=(0, top), ylim=(0, top))
+    axes.legend()
+    return figure
+
+
+def importance_plot(importance: dict[str, float], *, most: int = 20) -> Figure:
+    """The features with the largest share of the total gain."""
+    from matplotlib.figure import Figure
+
+    top = list(importance.items())[:most][::-1]
+    figure = Figure(figsize=(7, 0.32 * len(top) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([name for name, _ in top], [share for _, share in top], color="#1f6f8b")
+    axes.set(xlabel="share of total gain", title="Feature importance")
+    return figure

@@ -1,0 +1,143 @@
+"""MLflow: runs, registered models, aliases. Models are Booster files only, checked against the SHA-256 of their version."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.connections import Tracking
+from headrace.errors import ModelError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xgboost as xgb
+    from mlflow.tracking import MlflowClient
+
+SHA256, FEATURES, CONTENT = "headrace.model_sha256", "headrace.features", "headrace.content_hash"
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version of a model, loaded."""
+
+    name: str
+    version: int
+    run_id: str
+    features: tuple[str, ...]
+    booster: xgb.Booster
+
+
+def open_tracking(tracking: Tracking) -> str:
+    """Point MLflow to the store, without telemetry or code in models; the experiment's id. Makes an absent experiment."""
+    os.environ.update(_QUIET)
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(tracking.uri)
+    mlflow.set_registry_uri(tracking.uri)
+    try:
+        found = mlflow.get_experiment_by_name(tracking.experiment)
+        if found is None:
+            return mlflow.create_experiment(tracking.experiment, artifact_location=tracking.artifacts)
+    except Exception as error:
+        raise ModelError(
+            f"no MLflow store answers at {tracking.uri} ({_first(error)}); correct mlflow.tracking_uri"
+        ) from None
+    return found.experiment_id
+
+
+def log_booster(booster: xgb.Booster, *, example: pa.Table) -> tuple[str, str]:
+    """Log a Booster (UBJSON) with signature and input example to the active run: its model URI and SHA-256."""
+    import mlflow
+    from mlflow.models import infer_signature
+
+    frame = example.to_pandas()
+    logged = mlflow.xgboost.log_model(  # pyright: ignore[reportPrivateImportUsage]
+        booster,
+        name="model",
+        model_format="ubj",
+        signature=infer_signature(frame, booster.inplace_predict(frame)),
+        input_example=frame,
+        pip_requirements=["xgboost"],
+    )
+    return logged.model_uri, hashlib.sha256(_booster_file(logged.model_uri).read_bytes()).hexdigest()
+
+
+def register(name: str, *, model_uri: str, run_id: str, tags: dict[str, str]) -> int:
+    """Register a logged model; its version."""
+    client = _client()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(name, model_uri, run_id, tags=tags)
+    return int(version.version)
+
+
+def set_alias(name: str, *, alias: str, version: int) -> None:
+    """Move the alias to a version."""
+    _client().set_registered_model_alias(name, alias, str(version))
+
+
+def alias_version(name: str, alias: str) -> int | None:
+    """The version an alias points to, or None where the model or the alias is absent."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return int(_client().get_model_version_by_alias(name, alias).version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def load(name: str, *, version: int) -> RegisteredModel:
+    """A registered version. Raises ModelError where its file is not the one that was registered."""
+    import xgboost as xgb
+
+    found = _client().get_model_version(name, str(version))
+    file = _booster_file(found.source)
+    recorded = found.tags.get(SHA256)
+    if recorded is None or hashlib.sha256(file.read_bytes()).hexdigest() != recorded:
+        raise ModelError(
+            f"model {name} version {version} is not the file that was registered (SHA-256 differs); move the alias to a version "
+            "that you trust and find out who changed it"
+        )
+    booster = xgb.Booster()
+    booster.load_model(str(file))
+    return RegisteredModel(name, version, found.run_id or "", tuple(found.tags[FEATURES].split(",")), booster)
+
+
+def _booster_file(model_uri: str) -> Path:
+    import mlflow
+
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri))  # pyright: ignore[reportPrivateImportUsage]
+    file = folder / "model.ubj"
+    if not file.is_file():
+        raise ModelError(f"{model_uri} holds no Booster file model.ubj; only such models are loaded")
+    return file
+
+
+def _client() -> MlflowClient:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient()
+
+
+def _first(error: Any) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

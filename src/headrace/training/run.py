@@ -1,0 +1,185 @@
+"""The training job: labelled rows, a snapshot, a model, its metrics, the gate, the alias."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headrace.connections import Tracking
+from headrace.errors import TrainingError
+from headrace.lake.layout import Layout
+from headrace.spec.model import Model
+from headrace.spec.pipeline import Pipeline
+from headrace.training import evaluate, registry
+from headrace.training.dataset import LABEL, LABEL_KNOWN_AT, Dataset, build_dataset
+from headrace.training.fit import fit, importance, predict
+from headrace.training.gate import Verdict, judge
+from headrace.training.snapshot import content_hash, read_snapshot, to_arrow, write_snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xgboost as xgb
+    from pyspark.sql import SparkSession
+
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run made and what became of it."""
+
+    run_id: str
+    version: int
+    promoted: bool
+    verdict: Verdict
+    metrics: dict[str, float]
+    train_rows: int
+    test_rows: int
+    excluded: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Split:
+    train: pa.Table
+    test: pa.Table
+    cut: datetime
+
+
+def train(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    *,
+    tracking: Tracking,
+    as_of: datetime,
+    notify: Callable[[str], None] = lambda line: None,
+) -> Training:
+    """Train on everything known before ``as_of`` (UTC), log it to MLflow, register it, and promote it if the gate allows.
+
+    Raises TrainingError where there is too little data, ModelError where MLflow does not answer.
+    """
+    import mlflow
+
+    model = pipeline.spec.model
+    if model is None:
+        raise TrainingError(f"{pipeline.file} has no section 'model'; add one to train")
+    experiment = registry.open_tracking(tracking)
+    notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")
+    dataset = build_dataset(spark, pipeline, as_of=as_of)
+    with mlflow.start_run(experiment_id=experiment, run_name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as active:
+        run_id = active.info.run_id
+        path = Layout(pipeline.spec.lake.root).snapshot(run_id)
+        write_snapshot(dataset.frame, path)
+        rows = read_snapshot(spark, path)
+        digest = content_hash(rows)
+        split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
+        notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
+        booster = fit(
+            split.train, features=dataset.features, label=LABEL, parameters=model.parameters, rounds=model.rounds, seed=model.seed
+        )  # fmt: skip
+        _log_data(pipeline, dataset, split, path=path, digest=digest)
+        measured = _log_evaluation(booster, split, dataset)
+        mlflow.log_params(
+            {"rounds": model.rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in model.parameters.items()}}
+        )
+        example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
+        uri, sha256 = registry.log_booster(booster, example=example)
+        tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
+        version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
+        verdict = _decide(model, split, measured)
+        if verdict.passed:
+            registry.set_alias(model.name, alias=model.alias, version=version)
+        mlflow.log_dict({"passed": verdict.passed, "checks": [asdict(check) for check in verdict.checks]}, "gate.json")
+        mlflow.set_tag("headrace.gate", "passed" if verdict.passed else "refused")
+    return Training(
+        run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
+    )  # fmt: skip
+
+
+def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
+    """The newest share of the requests tests; the rest, as far as its outcome was known when the test began, trains."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    at = np.sort(rows.column("at").to_numpy())
+    if len(at) < 2 * gate_rows:
+        raise TrainingError(
+            f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice)"
+        )
+    cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
+    before = pc.and_(pc.less(rows.column("at"), cut), pc.less(rows.column(LABEL_KNOWN_AT), cut))
+    return _Split(rows.filter(before), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
+
+
+def _decide(model: Model, split: _Split, challenger: dict[str, float]) -> Verdict:
+    champion_version = registry.alias_version(model.name, model.alias)
+    champion: dict[str, float] | None = None
+    if champion_version is not None:
+        current = registry.load(model.name, version=champion_version)
+        missing = [name for name in current.features if name not in split.test.column_names]
+        champion = {} if missing else evaluate.metrics(
+            split.test.column(LABEL).to_numpy(), predict(current.booster, split.test, features=current.features)
+        )  # fmt: skip
+    return judge(model.gate, rows=split.test.num_rows, challenger=challenger, champion=champion)
+
+
+def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str, digest: str) -> None:
+    import mlflow
+    from mlflow.data.delta_dataset_source import DeltaDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    layout = Layout(pipeline.spec.lake.root)
+    for stream, version in dataset.versions.items():
+        source = DeltaDatasetSource(path=layout.events(stream), delta_table_version=version)
+        mlflow.log_input(MetaDataset(source, name=f"events/{stream}"), context="source")
+    mlflow.log_input(
+        MetaDataset(DeltaDatasetSource(path=path), name="snapshot", digest=digest[:36]), context="training"
+    )
+    mlflow.set_tags(
+        {
+            "headrace.pipeline": pipeline.name,
+            "headrace.spec_version": pipeline.version,
+            "headrace.as_of": dataset.as_of.isoformat(),
+            "headrace.snapshot": path,
+            registry.CONTENT: digest,
+            "headrace.commit": _code_commit(),
+            **{f"headrace.version.{stream}": str(version) for stream, version in dataset.versions.items()},
+        }
+    )
+    mlflow.log_metrics(
+        {
+            "rows_train": split.train.num_rows,
+            "rows_test": split.test.num_rows,
+            **{f"excluded_{reason}": count for reason, count in dataset.excluded.items()},
+        }
+    )
+    mlflow.log_param("test_from", split.cut.isoformat())
+
+
+def _log_evaluation(booster: xgb.Booster, split: _Split, dataset: Dataset) -> dict[str, float]:
+    import mlflow
+
+    label = split.test.column(LABEL).to_numpy()
+    probability = predict(booster, split.test, features=dataset.features)
+    measured = evaluate.metrics(label, probability)
+    mlflow.log_metrics({f"test_{name}": value for name, value in measured.items()})
+    share = importance(booster)
+    mlflow.log_figure(evaluate.calibration_plot(label, probability), "calibration.png")
+    mlflow.log_figure(evaluate.importance_plot(share), "importance.png")
+    mlflow.log_dict(share, "importance.json")
+    return measured
+
+
+def _code_commit() -> str:
+    """The commit of the code, where it runs from a repository."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
