@@ -31,7 +31,7 @@ lock: $(READY)
 
 clean:
 	-@$(BIN)/headrace down 2>/dev/null
-	rm -rf .venv .headrace dist spark-warehouse
+	rm -rf .venv .venv-airflow .headrace dist spark-warehouse
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: apt install python3 python3-venv, or brew install python@3.11"; exit 4; }

@@ -1,10 +1,17 @@
-"""What all tests share: one Spark session for the whole run, started by the first test that asks for it."""
+"""What all tests share: one Spark session, one broker and one finished demo, each started by the first test that asks."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +19,20 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
+ROOT = Path(__file__).parents[1]
+DEMO_TIMEOUT_S = 1500
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long variants too (hours)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        skip = pytest.mark.skip(reason="a long variant: run with --long")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +40,75 @@ def spark() -> Iterator[SparkSession]:
     """The session that the product itself makes (UTC, Delta, Kafka), two tasks at a time."""
     from headrace.session import spark_session
 
-    session = spark_session(
-        app="tests", master="local[2]", driver_memory="1g", settings={"spark.sql.shuffle.partitions": "2"}
-    )
+    session = spark_session(app="tests", master="local[2]", driver_memory="2g", settings={"spark.sql.shuffle.partitions": "2"})
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real broker; tests use topics of their own."""
+    from headrace.embedded.kafka import KafkaBroker
+
+    broker = KafkaBroker(tmp_path_factory.mktemp("broker") / "kafka")
+    try:
+        yield broker.start().bootstrap
+    finally:
+        broker.stop()
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A finished demo, made after one that was interrupted by Ctrl-C in the same folder."""
+
+    home: Path
+    environment: Mapping[str, str]
+    interrupted: subprocess.CompletedProcess[str]
+    finished: subprocess.CompletedProcess[str]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return json.loads((self.home / "demo.json").read_text())
+
+    def headrace(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of the demo's folder."""
+        return run_headrace(*arguments, environment=self.environment)
+
+
+def run_headrace(*arguments: str, environment: Mapping[str, str], interrupt_when: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """``headrace ARGUMENTS`` as a user runs it; ``interrupt_when``: send SIGINT once this path exists."""
+    command = [sys.executable, "-m", "headrace.cli", *arguments]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    if interrupt_when is not None:
+        deadline = time.monotonic() + 180
+        while not interrupt_when.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    try:
+        out, err = process.communicate(timeout=DEMO_TIMEOUT_S)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def flights_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
+    """``headrace demo``, interrupted while it ingests, then run to its end."""
+    home = tmp_path_factory.mktemp("demo") / ".headrace"
+    environment = {"HEADRACE_HOME": str(home), "HEADRACE_LAKE": str(home / "lake"), "HEADRACE_KEYS": str(home / "keys.json")}
+    try:
+        begun = home / "lake" / "checkpoints" / "ingest" / "upcoming" / "offsets" / "0"
+        interrupted = run_headrace("demo", "--home", str(home), environment={}, interrupt_when=begun)
+        finished = run_headrace("demo", "--home", str(home), environment={})
+        yield DemoRun(home, environment, interrupted, finished)
+    finally:
+        run_headrace("down", environment=environment)
+
+
+@pytest.fixture(scope="session")
+def flights_lake(flights_demo: DemoRun) -> Mapping[str, str]:
+    """The environment in which conf/flights points to the finished demo's lake, models and keys."""
+    assert flights_demo.finished.returncode == 0, flights_demo.finished.stdout + flights_demo.finished.stderr
+    return flights_demo.environment

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -77,7 +77,7 @@ def _leave(code: int) -> NoReturn:
 
 
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
+def stopping() -> Generator[threading.Event]:
     """An event that the first Ctrl-C (or SIGTERM) sets; a second one ends the process at once."""
     stop = threading.Event()
 
@@ -105,6 +105,16 @@ def _connect(pipeline: Pipeline) -> Broker:
     from headrace.connections import connect_broker, home_folder
 
     return connect_broker(pipeline, home=home_folder(), notify=say)
+
+
+def _connect_to_topics(pipeline: Pipeline) -> Broker:
+    """As :func:`_connect`; a broker that does not answer or a topic that is absent is said before Spark starts."""
+    from headrace.ingest.source import end_offsets
+
+    broker = _connect(pipeline)
+    topics = [stream.topic for stream in pipeline.spec.streams.values()]
+    end_offsets(topics, bootstrap=broker.bootstrap, options=broker.options)
+    return broker
 
 
 def _progress(pipeline: Pipeline, broker: Broker) -> Progress:
@@ -285,7 +295,7 @@ def ingest(
     from headrace.spec import load
 
     loaded = load(pipeline)
-    broker = _connect(loaded)
+    broker = _connect_to_topics(loaded)
     with stopping() as stop, _progress(loaded, broker) as progress:
         spark = _session(f"headrace ingest {loaded.name}", master, memory)
         quality = QualityLog(home_folder())
@@ -361,7 +371,7 @@ def score(
     from headrace.spec import load
 
     loaded = load(pipeline)
-    broker = _connect(loaded)
+    broker = _connect_to_topics(loaded)
     with stopping() as stop, _progress(loaded, broker) as progress:
         spark = _session(f"headrace score {loaded.name}", master, memory)
         job = start_scoring(
@@ -391,3 +401,6 @@ def demo(
 
 
 __all__: list[str] = ["app", "main"]
+
+if __name__ == "__main__":
+    main()

@@ -76,7 +76,7 @@ def run_demo(*, home: Path | None, fresh: bool, speed: float, stop: threading.Ev
         "HEADRACE_KEYS": str(home / "keys.json"),
     }
     demo = _Demo(home, speed, stop, console)
-    with _Memory() as memory:
+    with _Memory(home) as memory:
         demo.step("starting Kafka and Spark (the first time this fetches about 60 MB of jars)")
         pipeline = load(_conf())
         broker = connect_broker(pipeline, home=home, notify=console.print)
@@ -318,9 +318,10 @@ def _conf() -> Path:
 
 
 class _Memory:
-    """Peak resident memory (MiB) of this process and all that it started, sampled twice a second."""
+    """Peak resident memory (MiB) of this process, all that it started, and the broker, sampled once a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self._home = home
         self.peak_mb = 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
@@ -334,18 +335,18 @@ class _Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._end.wait(0.5):
+        while not self._end.wait(1.0):
             self.peak_mb = max(self.peak_mb, self._now())
 
     def _now(self) -> float:
-        total, seen = 0, set[int]()
-        own = psutil.Process()
-        brokers = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "java"]
-        for process in (own, *own.children(recursive=True), *brokers):
+        from headrace.embedded.kafka import KafkaBroker
+
+        own, total = psutil.Process(), 0
+        broker = KafkaBroker(self._home / "kafka").find()
+        pids = {process.pid for process in (own, *own.children(recursive=True))} | ({broker.pid} if broker else set())
+        for pid in pids:
             try:
-                if process.pid not in seen:
-                    seen.add(process.pid)
-                    total += process.memory_info().rss
+                total += psutil.Process(pid).memory_info().rss
             except psutil.Error:
                 continue
         return total / 1024 / 1024

@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:timestamp",)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    if first not in "oOyYnN"
+    if first == "" or first not in "oOyYnN"
 } | {
     first: [(t, r) for t, r in yaml.SafeLoader.yaml_implicit_resolvers.get(first, []) if t.endswith(":null")]
     for first in "nN"

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.embedded.jars import SPARK, fetch
 from headrace.embedded.java import find_java
@@ -34,9 +34,8 @@ _LOCAL = {
     "spark.ui.showConsoleProgress": "false",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.streaming.metricsEnabled": "false",
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
 }
+_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
 
 def spark_session(
@@ -59,7 +58,8 @@ def spark_session(
         java = find_java()
         os.environ.setdefault("JAVA_HOME", str(java.path.parent.parent))
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        if (master or "local").startswith("local"):
+            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(app)
@@ -71,7 +71,8 @@ def spark_session(
         builder = builder.config("spark.jars", ",".join(str(jar) for jar in fetch(SPARK, notify=notify)))
         builder = builder.config("spark.driver.memory", driver_memory)
         builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}")
-        for name, value in _LOCAL.items():
+        loopback = _LOOPBACK if (master or "local").startswith("local") else {}
+        for name, value in {**_LOCAL, **loopback}.items():
             builder = builder.config(name, value)
     for name, value in (settings or {}).items():
         builder = builder.config(name, value)
@@ -86,13 +87,13 @@ def _log_settings() -> str:
 
 
 def _require_jars(session: SparkSession) -> None:
-    jvm = session._jvm
+    jvm: Any = session._jvm  # pyright: ignore[reportPrivateUsage]
     for name, jar in (
         ("io.delta.sql.DeltaSparkSessionExtension", "delta-spark"),
         ("org.apache.spark.sql.kafka010.KafkaSourceProvider", "spark-sql-kafka"),
     ):
         try:
-            jvm.java.lang.Class.forName(name, False, jvm.Thread.currentThread().getContextClassLoader())  # pyright: ignore
+            jvm.java.lang.Class.forName(name, False, jvm.Thread.currentThread().getContextClassLoader())
         except Exception:
             raise PrerequisiteError(
                 f"this Spark has no {jar} jar; start the job with: spark-submit --jars $(headrace jars) ..."

@@ -16,7 +16,7 @@ from typing import Any
 
 import great_expectations as gx
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -30,12 +30,30 @@ from headrace.quality import (
     read_suite,
     validation_result,
 )
+from headrace.quality.catalogue import NO_ROW_CONDITION
 from headrace.quality.label import label
 
 SCHEMA = "key long, n long, m int, x double, y float, price decimal(10,2), s string, t string, day date, at timestamp, ok boolean"
 EXAMPLES = 5
 
-TEXTS = ["", " ", "abc", "ABC", "a%", "a_c", "été", "日本", "🙂", "null", "[1]", '{"a": 1}', "{", "NaN", "2024-02-29", "2024-02-30"]
+TEXTS = [
+    "",
+    " ",
+    "abc",
+    "ABC",
+    "a%",
+    "a_c",
+    "été",
+    "日本",
+    "🙂",
+    "null",
+    "[1]",
+    '{"a": 1}',
+    "{",
+    "NaN",
+    "2024-02-29",
+    "2024-02-30",
+]
 LONGS = [0, 1, -1, 3, 5, 2**31, -(2**31), 2**53, 2**63 - 1, -(2**63)]
 INTS = [0, 1, -1, 3, 5, 2**31 - 1, -(2**31)]
 DOUBLES = [0.0, -0.0, 0.1, 3.0, -1.5, float("nan"), float("inf"), float("-inf"), 1e308, 5e-324]
@@ -62,9 +80,25 @@ ROWS = st.lists(
         some(*TIMES),
         some(True, False),
     ),
-    min_size=25,
-    max_size=40,
+    min_size=15,
+    max_size=30,
 )
+BOUNDARIES = [
+    (
+        LONGS[at % len(LONGS)],
+        INTS[at % len(INTS)],
+        DOUBLES[at % len(DOUBLES)],
+        float(at % 3),
+        PRICES[at % len(PRICES)],
+        TEXTS[at],
+        TEXTS[(at * 7 + 3) % len(TEXTS)],
+        DAYS[at % len(DAYS)],
+        TIMES[at % len(TIMES)],
+        at % 2 == 0,
+    )
+    for at in range(len(TEXTS))
+]
+"""Rows of every frame: each boundary value at least once."""
 
 BOUND = {
     "n": st.sampled_from([0, 1, -1, 3, 2**53, 2.5]),
@@ -81,7 +115,9 @@ SETS = {
     "day": st.lists(st.sampled_from(["2024-02-29", "1970-01-01"]), min_size=1),
     "ok": st.lists(st.booleans(), min_size=1),
 }
-REGEX = st.sampled_from(["^a", r"\d", "é", "^$", "(?i)ABC", r"^\p{L}+$", r"^(?<first>.).$", ".", r"\[1\]|NaN", "^.{2,3}$"])
+REGEX = st.sampled_from(
+    ["^a", r"\d", "é", "^$", "(?i)ABC", r"^\p{L}+$", r"^(?<first>.).$", ".", r"\[1\]|NaN", "^.{2,3}$"]
+)
 LIKE = st.sampled_from(["a%", "%", "_", "a\\_c", "%\\%", "", "___", "%t_"])
 PAIRS = [("n", "m"), ("s", "t"), ("x", "price"), ("day", "at"), ("n", "x"), ("y", "m")]
 LISTS = [["n", "m"], ["n", "m", "x"], ["m", "price"], ["y", "x", "m"]]
@@ -94,7 +130,14 @@ PAIR_VALUES = st.lists(st.tuples(some(*TEXTS), some(0, 1, 3)).map(list), min_siz
 CONDITIONS: list[dict[str, Any]] = [
     {"row_condition": "n > 0", "condition_parser": "spark"},
     {"row_condition": "s IS NOT NULL AND length(s) < 4 OR ok", "condition_parser": "spark"},
-    {"row_condition": {"type": "comparison", "column": {"name": "t"}, "operator": "NOT_IN", "parameter": ["abc", "été"]}},
+    {
+        "row_condition": {
+            "type": "comparison",
+            "column": {"name": "t"},
+            "operator": "NOT_IN",
+            "parameter": ["abc", "été"],
+        }
+    },
     {
         "row_condition": {
             "type": "or",
@@ -158,7 +201,9 @@ ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "expect_column_values_to_match_like_pattern": fixed(column=TEXT_COLUMN, like_pattern=LIKE),
     "expect_column_values_to_not_match_like_pattern": fixed(column=TEXT_COLUMN, like_pattern=LIKE),
     "expect_column_values_to_match_like_pattern_list": fixed(
-        column=TEXT_COLUMN, like_pattern_list=st.lists(LIKE, min_size=1, max_size=3), match_on=st.sampled_from(["any", "all"])
+        column=TEXT_COLUMN,
+        like_pattern_list=st.lists(LIKE, min_size=1, max_size=3),
+        match_on=st.sampled_from(["any", "all"]),
     ),
     "expect_column_values_to_not_match_like_pattern_list": fixed(
         column=TEXT_COLUMN, like_pattern_list=st.lists(LIKE, min_size=1, max_size=3)
@@ -188,7 +233,8 @@ def suites(draw: st.DrawFn) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for type_ in ROW_LEVEL:
         plain, narrowed = draw(ARGUMENTS[type_]), draw(ARGUMENTS[type_])
-        narrowed = {**narrowed, **draw(st.sampled_from(CONDITIONS)), "mostly": draw(st.sampled_from([0.1, 0.5, 0.9]))}
+        condition = {} if type_ in NO_ROW_CONDITION else draw(st.sampled_from(CONDITIONS))
+        narrowed = {**narrowed, **condition, "mostly": draw(st.sampled_from([0.1, 0.5, 0.9]))}
         for kwargs in (plain, narrowed):
             entries.append({"type": type_, "kwargs": kwargs, "meta": {"rule_id": f"{len(entries)}"}})
     return entries
@@ -235,6 +281,14 @@ def frame_of(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
     return spark.createDataFrame([(key, *row) for key, row in enumerate(rows)], SCHEMA).coalesce(1)
 
 
+def test_gx_still_forgets_the_row_condition_of_a_pair_in_a_set(spark: SparkSession) -> None:
+    """Why a row condition is refused there. When this fails, GX has mended it and the refusal can go."""
+    frame = frame_of(spark, BOUNDARIES)
+    kwargs = {"column_A": "s", "column_B": "m", "value_pairs_set": [["never", 0]], **CONDITIONS[0]}
+    [result] = of_gx(frame, [{"type": "expect_column_pair_values_to_be_in_set", "kwargs": kwargs, "meta": {"rule_id": "0"}}]).values()
+    assert result.exception_info["raised_exception"]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
@@ -244,6 +298,7 @@ def folder(tmp_path: Path) -> Path:
     max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
+    phases=[Phase.generate],  # shrinking would run GX hundreds of times
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -251,11 +306,10 @@ def folder(tmp_path: Path) -> Path:
 def test_labels_and_counts_equal_what_gx_says(
     spark: SparkSession, folder: Path, rows: list[tuple[Any, ...]], entries: list[dict[str, Any]]
 ) -> None:
-    frame = frame_of(spark, rows)
+    frame = frame_of(spark, [*rows, *BOUNDARIES])
     suite = compiled(spark, folder, frame, entries)
     theirs = of_gx(frame, entries)
     assert len(theirs) == len(suite.rules) == 2 * len(ROW_LEVEL)
-    note("\n".join(f"{name} {kwargs}" for name, kwargs in ((one["type"], one["kwargs"]) for one in entries)))
     assert disagreements(frame, suite, theirs) == {}
     aggregates = count_aggregates(suite, decoded=F.lit(True))
     labelled = label(frame, suite=suite, decoded=F.lit(True))
@@ -265,7 +319,10 @@ def test_labels_and_counts_equal_what_gx_says(
         assert one.expectation_config is not None
         same = theirs[one.expectation_config.meta["rule_id"]]
         assert one.success == same.success, one.expectation_config
-        assert one.result == {name: same.result[name] for name in one.result}, one.expectation_config
+        # where no row is in a rule's scope, GX's count is null and ours 0
+        assert {name: value or 0 for name, value in one.result.items()} == {
+            name: same.result[name] or 0 for name in one.result
+        }, one.expectation_config
 
 
 FIXED_ROWS: list[tuple[Any, ...]] = [

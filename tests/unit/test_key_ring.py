@@ -68,8 +68,8 @@ def test_a_ring_that_others_can_touch_is_refused_with_the_command_that_mends_it(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"keys": []}', b'{"keys": {"seal": 1}}', b'{"keys": {"seal": {"1": {}}}}']
-    + [b'{"keys": {"seal": {"1": {"key": "xyz"}}}}', b'{"keys": {"seal": {"one": {"key": "00"}}}}', b"\xff\xfe\x00"],
+    [b"", b"{", b"[]", b"null", b'{"keys": []}', b'{"keys": {"seal": 1}}', b'{"keys": {"seal": {"1": {}}}}',
+     b'{"keys": {"seal": {"1": {"key": "xyz"}}}}', b'{"keys": {"seal": {"one": {"key": "00"}}}}', b"\xff\xfe\x00"],
 )  # fmt: skip
 def test_a_damaged_ring_is_refused_and_left_as_it_is(ring: Path, content: bytes) -> None:
     ring.write_bytes(content)

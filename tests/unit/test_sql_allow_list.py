@@ -152,7 +152,7 @@ def test_writing_back_twice_changes_nothing(text: str) -> None:
 
 
 def test_an_unknown_column_is_named_with_the_nearest_one() -> None:
-    with pytest.raises(SpecError, match="no column 'amuont' for 'amuont > 1'; did you mean 'amount'?"):
+    with pytest.raises(SpecError, match="no column 'amuont' for 'amuont > 1'; did you mean 'amount'"):
         checked("amuont > 1", COLUMNS)
     with pytest.raises(SpecError, match="no column 'zzz' for 'zzz'; expected one of amount, kind, known_at"):
         checked("zzz", COLUMNS)

@@ -127,6 +127,17 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (rule("column_values_to_match_strftime_format", column="name", strftime_format="%D"), "can't be read back"),
     (rule("column_pair_values_to_be_equal", column_A="name", column_B="size"), "they can't be compared"),
     (rule("column_pair_values_to_be_in_set", column_A="name", column_B="size", value_pairs_set=[["a", "b"]]), "numbers"),
+    (
+        rule(
+            "column_pair_values_to_be_in_set",
+            column_A="name",
+            column_B="city",
+            value_pairs_set=[["a", "b"]],
+            row_condition="size > 1",
+            condition_parser="spark",
+        ),
+        "forgets the row_condition",
+    ),
     (rule("multicolumn_sum_to_equal", column_list=["id", "name"], sum_total=1), "only numbers have a sum"),
     (rule("multicolumn_sum_to_equal", column_list=["id", "huge"], sum_total=1), "could overflow"),
     (rule("multicolumn_values_to_be_equal", column_list=["id"]), "at least two columns"),

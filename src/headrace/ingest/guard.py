@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JJavaError
+
 from headrace.errors import CheckpointError
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.lake import delta
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 
 def check_start(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> None:
     """Raises CheckpointError where the checkpoint and the commits of the table do not belong together."""
+    try:
+        _check(spark, checkpoint=checkpoint, table=table, topic=topic)
+    except (Py4JJavaError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"checkpoint {checkpoint} or the log of table {table} is damaged ({type(error).__name__} on reading it); restore both "
+            "from a copy"
+        ) from None
+
+
+def _check(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> None:
     state = Checkpoint(spark, checkpoint)
     query = state.query_id()
     written = _batches(read_log(spark, table)) if delta.exists(spark, table) else []

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
 
 Notify = Callable[[str], None]
+POLL_SECONDS = 0.2
+_SPARK_55271 = 'the return value of "scala.Option.get()" is null'
 
 
 @dataclass
@@ -36,17 +38,30 @@ class Running:
     """A started query and the function that writes its batches."""
 
     writer: BatchWriter
+    start: Callable[[], StreamingQuery]
     query: StreamingQuery
 
+    @property
+    def active(self) -> bool:
+        """Whether the query runs. Raises the error that ended it, if one has."""
+        self.raise_error()
+        return self.query.isActive
+
     def raise_error(self) -> None:
-        """Raise the error that ended the query, if one has."""
+        """Raise the error that ended the query, if one has.
+
+        Spark 4.1.1 fails after the first batch of a query that repeats one (SPARK-55271: it reports the source's metrics
+        before it has asked for offsets). That batch is committed and logged by then, so the query is started again.
+        """
         error = self.writer.error
         if isinstance(error, Draining):
             return
         if error is not None:
             raise error
         failure = self.query.exception()
-        if failure is not None:
+        if failure is not None and _SPARK_55271 in str(failure):
+            self.query = self.start()
+        elif failure is not None:
             raise _sentence(str(failure), self.query.name or "") from None
 
 
@@ -71,15 +86,9 @@ class Ingest:
         Raises the error that ended a query.
         """
         try:
-            while any(item.query.isActive for item in self._running):
-                if stop is not None and stop.is_set():
-                    break
-                if any(item.query.exception() is not None for item in self._running):
-                    break
-                for item in self._running:
-                    if item.query.isActive:
-                        item.query.awaitTermination(0.2)
-                        break
+            never = threading.Event()
+            while any([item.active for item in self._running]) and not (stop or never).is_set():
+                (stop or never).wait(POLL_SECONDS)
         finally:
             self.close()
         self.raise_error()
@@ -212,7 +221,7 @@ def start_stream(
         query = query.trigger(availableNow=True)
     else:
         query = query.trigger(processingTime=f"{int(trigger_seconds * 1000)} milliseconds")
-    return Running(writer, query.start())
+    return Running(writer, query.start, query.start())
 
 
 def _sentence(text: str, stream: str) -> HeadraceError:

@@ -38,6 +38,7 @@ def read_topic(
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", max_offsets)
         .option("failOnDataLoss", "true")
+        .option("kafka.isolation.level", "read_committed")
     )
     if starting_at is not None:
         reader = reader.option("startingTimestamp", str(int(starting_at.timestamp() * 1000)))

@@ -27,8 +27,13 @@ def transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     return max(found) if found else None
 
 
+def java(spark: SparkSession) -> Any:
+    """Spark's own session object, in the JVM."""
+    return spark._jsparkSession  # pyright: ignore[reportPrivateUsage]
+
+
 def _snapshot(spark: SparkSession, path: str) -> Any:
-    jvm: Any = spark._jvm
-    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(java(spark), path)
     none = jvm.scala.Option.empty()
     return log.update(False, none, none)

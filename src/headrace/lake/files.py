@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headrace.lake.delta import java
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 def read_text(spark: SparkSession, path: str) -> str | None:
     """The file's text (UTF-8), or None where there is no such file."""
-    jvm: Any = spark._jvm
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path, system = _open(spark, path)
     if not system.exists(hadoop_path):
         return None
@@ -36,6 +38,6 @@ def delete(spark: SparkSession, path: str) -> None:
 
 
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    jvm: Any = spark._jvm
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
-    return hadoop_path, hadoop_path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
+    return hadoop_path, hadoop_path.getFileSystem(java(spark).sessionState().newHadoopConf())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from headrace.errors import CheckpointError, StorageError
 
 
 @contextmanager
-def held(locks: str, name: str) -> Iterator[None]:
+def held(locks: str, name: str) -> Generator[None]:
     """Hold the lock ``name`` in the folder ``locks`` (a local path; a URI is not locked).
 
     Raises CheckpointError where another process holds it, StorageError where the folder can't be written.

@@ -63,7 +63,7 @@ def read_accepted(spark: SparkSession, path: str, *, version: int | None = None)
 
 
 def read_quarantine(spark: SparkSession, path: str) -> DataFrame:
-    """The quarantined rows: Kafka coordinates, ``failed_rules array<string>``, the sealed ``payload``, and what could be decoded."""
+    """The quarantined rows: Kafka coordinates, ``failed_rules array<string>``, sealed ``payload``, and what was decoded."""
     return spark.read.format("delta").load(path).where(f"verdict = '{QUARANTINED}'")
 
 

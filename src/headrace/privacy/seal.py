@@ -24,7 +24,9 @@ _HEADER = struct.Struct(">BH")
 _NONCE = 12
 
 
-def sealed(*, key: Column, value: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing, when: Column) -> Column:  # fmt: skip
+def sealed(
+    *, key: Column, value: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing, when: Column
+) -> Column:
     """A ``binary`` column: the sealed record where ``when`` is true, else null."""
     from pyspark.sql import functions as F
 
@@ -32,7 +34,9 @@ def sealed(*, key: Column, value: Column, topic: Column, partition: Column, offs
     return udf(F.when(when, topic), partition, offset, F.when(when, key), F.when(when, value))
 
 
-def open_sealed(payload: bytes, *, topic: str, partition: int, offset: int, ring: KeyRing) -> tuple[bytes | None, bytes | None]:  # fmt: skip
+def open_sealed(
+    payload: bytes, *, topic: str, partition: int, offset: int, ring: KeyRing
+) -> tuple[bytes | None, bytes | None]:
     """The record's (key, value). Raises KeyRingError where the key is absent or the payload was changed or moved."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -63,6 +63,16 @@ REFUSED: MappingProxyType[str, str] = MappingProxyType(
 )
 """Types that a suite may not contain, with the reason."""
 
+NO_ROW_CONDITION: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "expect_column_pair_values_to_be_in_set": (
+            "Great Expectations 1.24 forgets the row_condition of this type on Spark and would judge every row; "
+            "add the pairs that the other rows may have, or use expect_column_values_to_be_in_set"
+        ),
+    }
+)
+"""Row-level types that may not have a row condition, with the reason."""
+
 _WITHOUT_SCHEMA = "expect_column_values_to_not_be_null"
 _BESIDE_KWARGS = frozenset(
     [

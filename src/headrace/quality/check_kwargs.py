@@ -9,7 +9,7 @@ from typing import Any
 from jsonschema import Draft7Validator
 
 from headrace.located import Key
-from headrace.quality.catalogue import kwargs_schema
+from headrace.quality.catalogue import NO_ROW_CONDITION, kwargs_schema
 from headrace.quality.suite import condition_sql
 
 Finding = tuple[str, Key]
@@ -45,6 +45,8 @@ def check_kwargs(type_: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
     for name, value in kwargs.items():
         if name in schema["properties"] and name not in ("row_condition", "condition_parser"):
             yield from _check_value(name, value, schema)
+    if type_ in NO_ROW_CONDITION and kwargs.get("row_condition") is not None:
+        yield f"row_condition can't be used here: {NO_ROW_CONDITION[type_]}", ("row_condition",)
     yield from _check_condition(kwargs)
 
 

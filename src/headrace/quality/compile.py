@@ -29,7 +29,7 @@ from pyspark.sql.types import StructType
 
 from headrace.errors import SpecError
 from headrace.quality import like_patterns as _registered  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from headrace.quality.catalogue import REFUSED, ROW_LEVEL, expectation_types
+from headrace.quality.catalogue import NO_ROW_CONDITION, REFUSED, ROW_LEVEL, expectation_types
 from headrace.quality.suite import Expectation, Severity, Suite
 
 BATCH = "batch"
@@ -86,6 +86,8 @@ def compile_suite(spark: SparkSession, *, schema: StructType, suite: Suite) -> C
             raise _refused(suite, expectation, REFUSED[expectation.type])
         if expectation.type not in ROW_LEVEL:
             continue
+        if expectation.row_condition and expectation.type in NO_ROW_CONDITION:
+            raise _refused(suite, expectation, f"row_condition: {NO_ROW_CONDITION[expectation.type]}")
         try:
             _check_regexes(spark, expectation.kwargs)
             fails = compiler.rule(loaded[expectation.rule_id], expectation.rule_id)

@@ -45,10 +45,11 @@ class StreamProgress:
             for file in entry.added:
                 partition = file.minimum.get("kafka_partition")
                 known = file.maximum.get("known_at")
-                single = partition is not None and partition == file.maximum.get("kafka_partition")
-                if single and known and file.partition.get("verdict") == "accepted":
-                    when = datetime.fromisoformat(known)
-                    self.newest[int(partition)] = max(when, self.newest.get(int(partition), when))
+                if partition is None or partition != file.maximum.get("kafka_partition"):
+                    continue  # a compacted file mixes partitions
+                if known and file.partition.get("verdict") == "accepted":
+                    when, number = datetime.fromisoformat(known), int(partition)
+                    self.newest[number] = max(when, self.newest.get(number, when))
 
     def watermark(self) -> datetime | None:
         """Every row known before this instant is in the table, or None where a partition has no accepted row yet."""

@@ -26,6 +26,9 @@ from headrace.lake.tables import create_table, read_accepted
 from headrace.serving.align import Alignment
 from headrace.serving.publish import ensure_topic, start_publishing
 from headrace.serving.score import FeatureTables, predictions_schema, score
+from headrace.spec.features import Features
+from headrace.spec.model import Model
+from headrace.spec.model import Scoring as SpecScoring
 from headrace.spec.pipeline import Pipeline
 from headrace.stages.stages import prepare
 from headrace.training import registry
@@ -76,15 +79,11 @@ class Scoring:
         topic_end: Callable[[], dict[int, int]],
     ) -> None:
         self._topic_end = topic_end
-        spec = pipeline.spec
-        assert spec.features and spec.model and spec.scoring
-        self._spark, self._features, self._model, self._scoring = spark, spec.features, spec.model, spec.scoring
-        layout = Layout(spec.lake.root)
-        self._requests_path, self._predictions_path = (
-            layout.requests(spec.model.name),
-            layout.predictions(spec.model.name),
-        )
-        self._tables = {name: layout.events(name) for name in spec.features.streams}
+        self._spark, (self._features, self._model, self._scoring) = spark, _sections(pipeline)
+        layout = Layout(pipeline.spec.lake.root)
+        self._requests_path = layout.requests(self._model.name)
+        self._predictions_path = layout.predictions(self._model.name)
+        self._tables = {name: layout.events(name) for name in self._features.streams}
         self._alignment = Alignment(self._tables)
         self._requests, self._publishing, self._release = requests, publishing, release
         self._on_score, self._notify = on_score, notify
@@ -104,8 +103,7 @@ class Scoring:
             while True:
                 if end is None and finish is not None and finish.is_set():
                     end = self._topic_end()
-                ended = not self._requests.query.isActive or (end is not None and self._read_up_to(end))
-                self._requests.raise_error()
+                ended = not self._requests.active or (end is not None and self._read_up_to(end))
                 done = self.step()
                 if stop is not None and stop.is_set():
                     break
@@ -268,42 +266,38 @@ def start_scoring(
     ``starting_at``: at the job's very first start, begin with the requests that were sent at or after this instant.
     Raises SpecError where the file declares no scoring, ModelError where no model has the alias, and as ingest does.
     """
-    spec = pipeline.spec
-    if spec.features is None or spec.model is None or spec.scoring is None:
-        raise SpecError(f"{pipeline.file} needs the sections features, model and scoring to score")
+    features, model, scoring = _sections(pipeline)
     registry.open_tracking(tracking)
-    if registry.alias_version(spec.model.name, spec.model.alias) is None:
-        raise ModelError(
-            f"model {spec.model.name!r} has no version with alias {spec.model.alias!r}; run: headrace train"
-        )
-    layout, model = Layout(spec.lake.root), spec.model.name
-    topics = {name: spec.streams[name].topic for name in spec.features.streams}
-    ensure_topic(spec.scoring.topic, broker=broker)
+    if registry.alias_version(model.name, model.alias) is None:
+        raise ModelError(f"model {model.name!r} has no version with alias {model.alias!r}; run: headrace train")
+    spec, layout, name = pipeline.spec, Layout(pipeline.spec.lake.root), model.name
+    topics = {stream: spec.streams[stream].topic for stream in features.streams}
+    ensure_topic(scoring.topic, broker=broker)
 
-    requests_topic = spec.streams[spec.features.requests].topic
+    requests_topic = spec.streams[features.requests].topic
 
     def topic_end() -> dict[int, int]:
         return end_offsets([requests_topic], bootstrap=broker.bootstrap, options=broker.options)[requests_topic]
 
     def fence() -> dict[str, object]:
         ends = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
-        return {"fence": {name: ends[topic] for name, topic in topics.items()}}
+        return {"fence": {stream: ends[topic] for stream, topic in topics.items()}}
 
     release = ExitStack()
     try:
-        release.enter_context(held(layout.locks, f"serving/{model}"))
+        release.enter_context(held(layout.locks, f"serving/{name}"))
         create_table(
-            spark, layout.predictions(model), schema=predictions_schema(spec.features), statistics=("at", "score_batch")
+            spark, layout.predictions(name), schema=predictions_schema(features), statistics=("at", "score_batch")
         )  # fmt: skip
-        way = prepare(spark, pipeline, spec.features.requests, ring=pipeline_ring(pipeline, notify=notify))
+        way = prepare(spark, pipeline, features.requests, ring=pipeline_ring(pipeline, notify=notify))
         requests = start_stream(
-            spark, way, table=layout.requests(model), checkpoint=layout.checkpoint(f"score/{model}/requests"), broker=broker,
+            spark, way, table=layout.requests(name), checkpoint=layout.checkpoint(f"score/{name}/requests"), broker=broker,
             name="requests", until_caught_up=until_caught_up, trigger_seconds=trigger_seconds, on_batch=on_batch,
             annotate=fence, keep_payload=False, starting_at=starting_at,
         )  # fmt: skip
         publishing = start_publishing(
-            spark, predictions=layout.predictions(model), checkpoint=layout.checkpoint(f"score/{model}/publish"),
-            topic=spec.scoring.topic, broker=broker, trigger_seconds=trigger_seconds,
+            spark, predictions=layout.predictions(name), checkpoint=layout.checkpoint(f"score/{name}/publish"),
+            topic=scoring.topic, broker=broker, trigger_seconds=trigger_seconds,
         )  # fmt: skip
     except BaseException:
         release.close()
@@ -312,6 +306,13 @@ def start_scoring(
         spark, pipeline, requests=requests, publishing=publishing, release=release, on_score=on_score, notify=notify,
         topic_end=topic_end,
     )  # fmt: skip
+
+
+def _sections(pipeline: Pipeline) -> tuple[Features, Model, SpecScoring]:
+    spec = pipeline.spec
+    if spec.features is None or spec.model is None or spec.scoring is None:
+        raise SpecError(f"{pipeline.file} needs the sections features, model and scoring to score")
+    return spec.features, spec.model, spec.scoring
 
 
 def _utc(when: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -97,11 +97,11 @@ def score(
     ).to(schema)
 
 
-def _predictor(model: RegisteredModel):
+def _predictor(model: RegisteredModel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     booster = bytes(model.booster.save_raw("ubj"))
     columns = list(model.features)
 
-    def answer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def answer(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         import xgboost as xgb
 

@@ -40,6 +40,13 @@ def _check_secrets(document: Document) -> Iterable[Problem]:
                     f"kafka.options.{name} holds a secret in clear; write ${{NAME}} and set it in the environment, or file:PATH",
                     "kafka", "options", name,
                 )  # fmt: skip
+    uri = (document.data.get("mlflow") or {}).get("tracking_uri")
+    if isinstance(uri, str) and (found := re.search(r"://[^/@:]*:([^/@]+)@", uri)) and not has_reference(found[1]):
+        yield document.problem(
+            "mlflow.tracking_uri holds a password in clear; write ${NAME} and set it in the environment",
+            "mlflow",
+            "tracking_uri",
+        )
 
 
 def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
@@ -54,7 +61,7 @@ def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
     scoring = pipeline.spec.scoring
     if scoring and scoring.topic in seen:
         yield document.problem(
-            f"scoring.topic {scoring.topic!r} is the input of stream {seen[scoring.topic]!r}; predictions need a topic of their own",
+            f"scoring.topic {scoring.topic!r} is the input of stream {seen[scoring.topic]!r}; predictions need their own",
             "scoring", "topic",
         )  # fmt: skip
 

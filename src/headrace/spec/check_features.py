@@ -21,7 +21,7 @@ def check_features(pipeline: Pipeline, document: Document) -> list[Problem]:
     tables = {
         name: columns.stored(stream, pipeline.schemas[name], spec.references) for name, stream in spec.streams.items()
     }
-    problems += _check_requests(spec.features, tables, document)
+    problems += _check_requests(spec.features, spec.label, tables, document)
     for kind in ("last", "windows"):
         for index, part in enumerate(getattr(spec.features, kind)):
             problems += _check_part(part, spec.features, spec.label, tables, document, ("features", kind, index))
@@ -38,7 +38,9 @@ def _check_sections(pipeline: Pipeline, document: Document) -> Iterable[Problem]
         yield document.problem("scoring needs the section 'model'", "scoring")
 
 
-def _check_requests(features: Features, tables: dict[str, dict[str, str]], document: Document) -> Iterable[Problem]:
+def _check_requests(
+    features: Features, label: Label | None, tables: dict[str, dict[str, str]], document: Document
+) -> Iterable[Problem]:
     key: Key = ("features", "requests")
     if features.requests not in tables:
         yield document.problem(_no_stream(features.requests, tables), *key)
@@ -46,6 +48,12 @@ def _check_requests(features: Features, tables: dict[str, dict[str, str]], docum
     known = tables[features.requests]
     if features.id not in known:
         yield document.problem(f"no column {features.id!r} in stream {features.requests!r}", "features", "id")
+    if label is not None and label.stream == features.requests:
+        yield document.problem(
+            f"the requests of stream {features.requests!r} carry their own outcome, which label reads from the same stream; "
+            "send requests on a topic of their own",
+            *key,
+        )
     for name, sql in features.columns.items():
         yield from _check_sql(sql, known, document, ("features", "columns", name))
     names = list(features.names)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from headrace.spec.section import Section
 
 EMBEDDED: Literal["embedded"] = "embedded"
-SECRET_WORDS = ("password", "jaas", "secret", "token", "keystore.key", "access_key", "api_key", "private")
+SECRET_WORDS = ("password", "jaas", "secret", "token", "keystore.key", "key.pem", "access_key", "api_key", "private")
 """An option whose name contains one of these holds a secret and must come from the environment or a file."""
 
 

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -84,7 +84,7 @@ def _written(data: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...
         if (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)
         ):
-            data = data[part]
+            data = cast(dict[Any, Any], data)[part]
         else:
             continue
         path.append(part)
@@ -109,12 +109,23 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the section at a location knows."""
     kind: Any = PipelineFile
     for part in location:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            by_alias = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
-            kind = _model_in(by_alias.get(str(part)))
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return [field.alias or name for name, field in kind.model_fields.items()]
-    return []
+        kind = _below(kind, part)
+    section = _model_in(kind)
+    return [field.alias or name for name, field in section.model_fields.items()] if section else []
+
+
+def _below(annotation: Any, part: int | str) -> Any:
+    """The annotation of what stands under ``part``: a section's key, a mapping's or list's any, or a union's member by name."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}.get(str(part))
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (dict, tuple):
+        return arguments[1] if get_origin(annotation) is dict else arguments[0]
+    for argument in arguments:
+        found = argument if getattr(argument, "__name__", None) == part else _below(argument, part)
+        if found is not None:
+            return found
+    return None
 
 
 def _model_in(annotation: Any) -> Any:

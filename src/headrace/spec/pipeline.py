@@ -25,7 +25,7 @@ class PipelineFile(Section):
     lake: Lake = Lake()
     mlflow: Mlflow = Mlflow()
     keys: Keys = Keys()
-    references: dict[Name, Reference] = {}
+    references: dict[Name, Reference] = Field(default={})
     streams: dict[Name, Stream] = Field(min_length=1)
     features: Features | None = None
     label: Label | None = None

@@ -103,7 +103,7 @@ def columns_of(text: str) -> set[str]:
     return {column.name for column in sqlglot.parse_one(text, dialect="spark").find_all(exp.Column)}
 
 
-def _check_node(node: exp.Expression, text: str, columns: list[str] | None) -> None:
+def _check_node(node: exp.Expr, text: str, columns: list[str] | None) -> None:
     if isinstance(node, exp.Column):
         if len(node.parts) != 1:
             raise SpecError(f"{node.sql()!r} in {text!r}: write a plain column name, without a table or field")

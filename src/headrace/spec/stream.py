@@ -16,7 +16,7 @@ class Normalize(Section):
 
     trim: bool = Field(default=True, description="strip white space at both ends of every text")
     empty_as_null: bool = Field(default=True, description="an empty text means: no value")
-    case: dict[str, Literal["upper", "lower"]] = {}
+    case: dict[str, Literal["upper", "lower"]] = Field(default={}, description="column: upper or lower case")
     units: dict[str, Unit] = Field(default={}, description="column: conversion; the column keeps its name")
     rename: dict[str, Name] = Field(default={}, description="old name: new name")
     derive: dict[Name, str] = Field(default={}, description="new column: SQL expression over the columns before")

@@ -1,7 +1,8 @@
 """What a decoded JSON value becomes in the schema's type, at any depth, and when it can't.
 
 ``from_json`` reads times and decimals leniently, gives an object as its text where a text belongs, and turns 1e999 into
-infinity. So they are read as texts first and converted here, where their form is checked.
+infinity; a decimal comes through a double and loses digits. So times are read as texts and decimals as variants, which keep
+38 digits, and are converted here, where their form is checked.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ DATE = r"^(?!0000)\d{4}-\d{2}-\d{2}\z"
 _EXPONENT = r"^-?\d(\.\d{1,9})?[eE](\+?\d{1,2}|-\d)\z"
 _EXACT = DecimalType(38, 18)
 """Holds every number of the form ``_EXPONENT`` below 1e20 without rounding."""
+_EXACT_DOUBLES = 1e15
+"""Below it every whole double stands for itself."""
 
 
 def with_leaves(kind: DataType, leaf: DataType, *, where: tuple[type[DataType], ...]) -> DataType:
@@ -45,8 +48,10 @@ def with_leaves(kind: DataType, leaf: DataType, *, where: tuple[type[DataType], 
 
 
 def as_parsed(kind: DataType) -> DataType:
-    """What ``from_json`` reads for a type: times and decimals as their text."""
-    return with_leaves(kind, StringType(), where=(TimestampType, DateType, DecimalType))
+    """What ``from_json`` reads for a type: times as their text, decimals as variants."""
+    return with_leaves(
+        with_leaves(kind, VariantType(), where=(DecimalType,)), StringType(), where=(TimestampType, DateType)
+    )
 
 
 def as_variants(kind: DataType) -> DataType:
@@ -70,6 +75,13 @@ def typed(value: Column, kind: DataType) -> Column:
     return value
 
 
+def absent(value: Column, kind: DataType) -> Column:
+    """Whether there is no value (never null); JSON's null is a variant of its own."""
+    if isinstance(kind, DecimalType):
+        return value.isNull() | (F.schema_of_variant(value) == "VOID")
+    return value.isNull()
+
+
 def unfit(value: Column, kind: DataType) -> Column:
     """Whether some part of a value, read as :func:`as_parsed`, does not fit its type (never null)."""
     if isinstance(kind, StructType):
@@ -78,7 +90,9 @@ def unfit(value: Column, kind: DataType) -> Column:
         return F.coalesce(F.exists(value, lambda item: unfit(item, kind.elementType)), F.lit(False))
     if isinstance(kind, (DoubleType, FloatType)):
         return F.coalesce(F.abs(value) == float("inf"), F.lit(False))  # such as 1e999
-    if isinstance(kind, (TimestampType, DateType, DecimalType)):
+    if isinstance(kind, DecimalType):
+        return ~absent(value, kind) & typed(value, kind).isNull()
+    if isinstance(kind, (TimestampType, DateType)):
         return value.isNotNull() & typed(value, kind).isNull()
     return F.lit(False)
 
@@ -87,13 +101,15 @@ def incomplete(value: Column, kind: DataType) -> Column:
     """Whether a part that the type declares not nullable is absent below the value (never null)."""
     if isinstance(kind, StructType):
         return value.isNotNull() & _any(
-            (F.lit(False) if field.nullable else value[field.name].isNull())
+            (F.lit(False) if field.nullable else absent(value[field.name], field.dataType))
             | incomplete(value[field.name], field.dataType)
             for field in kind
         )
     if isinstance(kind, ArrayType):
-        absent = (lambda item: F.lit(False)) if kind.containsNull else (lambda item: item.isNull())
-        broken = F.exists(value, lambda item: absent(item) | incomplete(item, kind.elementType))
+        nulls = F.lit(kind.containsNull)
+        broken = F.exists(
+            value, lambda item: (~nulls & absent(item, kind.elementType)) | incomplete(item, kind.elementType)
+        )
         return F.coalesce(broken, F.lit(False))
     return F.lit(False)
 
@@ -117,13 +133,16 @@ def _any_text(value: Column, kind: DataType, condition: object) -> Column:
     return F.coalesce(condition(value), F.lit(False)) if isinstance(kind, StringType) else F.lit(False)  # pyright: ignore
 
 
-def _decimal(value: Column, kind: DecimalType) -> Column:
-    """The number if the type holds it without rounding, else null."""
+def _decimal(variant: Column, kind: DecimalType) -> Column:
+    """The number, or the number in a text, if the type holds it without rounding; else null."""
+    form, text = F.schema_of_variant(variant), F.try_variant_get(variant, "$", "string")
     fraction = rf"\.\d{{1,{kind.scale}}}0*" if kind.scale else r"\.0+"
-    exact = value.try_cast(kind)
-    return F.when(value.rlike(rf"^-?\d+({fraction})?\z"), exact).when(
-        value.rlike(_EXPONENT) & (exact == value.try_cast(_EXACT)), exact
-    )
+    plain = form.rlike("^(STRING|BIGINT|DECIMAL)") & text.rlike(rf"^-?\d+({fraction})?\z")
+    exact = text.try_cast(kind)
+    exponent = (form == "STRING") & text.rlike(_EXPONENT) & (exact == text.try_cast(_EXACT))
+    double = F.try_variant_get(variant, "$", "double")  # how a variant reads an exponent
+    whole = (form == "DOUBLE") & (F.abs(double) < _EXACT_DOUBLES) & (F.rint(double) == double)
+    return F.when(plain | exponent, exact).when(whole, double.try_cast(kind))
 
 
 def _any(conditions: object) -> Column:

@@ -32,12 +32,22 @@ from pyspark.sql.types import (
 )
 
 from headrace.spec.stream import Stream
-from headrace.stages.conversion import as_parsed, as_variants, holds_document, incomplete, like_a_document, typed, unfit
+from headrace.stages.conversion import (
+    absent,
+    as_parsed,
+    as_variants,
+    holds_document,
+    incomplete,
+    like_a_document,
+    typed,
+    unfit,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 REASONS = "__reasons"
+KAFKA_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "timestampType")
 PARSED, RAW, GUARD, CORRUPT = "__parsed", "__raw", "__guard", "__corrupt"
 OPTIONS = {
     "mode": "PERMISSIVE",
@@ -78,7 +88,7 @@ def decoder(*, stream: Stream, schema: StructType) -> Decoder:
 def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
     """Kafka records (``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``) to the schema's columns.
 
-    Keeps the record's columns and adds ``__reasons array<string>``, empty where the record decoded:
+    Keeps the record's columns, as ``__key``, ``__value``, ... (a user's own may be called ``value``), and adds ``__reasons array<string>``, empty where the record decoded:
 
     - ``decode:tombstone`` (null value), ``decode:empty``, ``decode:too_large``, ``decode:encoding`` (not UTF-8, or half of a
       surrogate pair), ``decode:not_an_object``, ``decode:malformed``, ``decode:trailing_data``
@@ -87,16 +97,16 @@ def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
       ``unknown_fields: quarantine``, ``decode:unknown:FIELD`` and ``decode:repeated_field``
 
     Timestamps are ISO-8601 with an offset and become UTC instants, cut to microseconds; a number in quotes is no number
-    (for a decimal it is); a decimal is never rounded; a number or a boolean where a text belongs becomes its text; of a
+    (for a decimal it is); a decimal is never rounded; a number or a boolean where a text belongs becomes a text; of a
     repeated field the last counts. Numbers of more than 1,000 digits and 1,000 levels of nesting are malformed.
     """
-    parsed = records.withColumn(GUARD, by.guard).withColumn(RAW, by.raw).withColumn(PARSED, by.parsed)
+    parsed = records.withColumnsRenamed({name: f"__{name}" for name in KAFKA_COLUMNS}).withColumn(GUARD, by.guard).withColumn(RAW, by.raw).withColumn(PARSED, by.parsed)
     return parsed.withColumns({**by.typed, REASONS: by.reasons}).drop(GUARD, RAW, PARSED)
 
 
 def _guard(raw: Column, max_bytes: int) -> Column:
     """The reason why a record should not be parsed at all, or null."""
-    value = F.col("value")
+    value = F.col("__value")
     return (
         F.when(value.isNull(), F.lit("decode:tombstone"))
         .when(F.octet_length(value) > max_bytes, F.lit("decode:too_large"))
@@ -128,7 +138,7 @@ def _reasons(schema: StructType, stream: Stream) -> Column:
     ]
     missing = [
         F.when(
-            (F.lit(False) if f.nullable else _parsed(f).isNull()) | incomplete(_parsed(f), f.dataType),
+            (F.lit(False) if f.nullable else _absent(f, stream)) | incomplete(_parsed(f), f.dataType),
             F.lit(f"decode:missing:{f.name}"),
         )
         for f in schema
@@ -143,6 +153,14 @@ def _reasons(schema: StructType, stream: Stream) -> Column:
         .when(_has_trailing_data(schema), F.array(F.lit("decode:trailing_data")))
         .otherwise(F.concat(*parts))
     )
+
+
+def _absent(field: StructField, stream: Stream) -> Column:
+    """Whether a field has no value, or a text that normalize will turn into none."""
+    value, rules = _parsed(field), stream.normalize
+    if not isinstance(field.dataType, StringType) or not rules.empty_as_null:
+        return absent(value, field.dataType)
+    return value.isNull() | ((F.trim(value) if rules.trim else value) == "")
 
 
 def _type_reason(field: StructField) -> Column:
@@ -194,12 +212,12 @@ def _why_corrupt(schema: StructType) -> Column:
 
 def _is_unreadable(field: StructField, text: Column) -> Column:
     """Whether a field that is there could not be read; of a struct or array, whether a part of it could not."""
-    absent = text.isNotNull() & _parsed(field).isNull()
+    unread = text.isNotNull() & _parsed(field).isNull()
     if not isinstance(field.dataType, _NESTED):
-        return absent
+        return unread
     alone = StructType([StructField("v", as_parsed(field.dataType))])
     read = F.from_json(F.concat(F.lit('{"v":'), text, F.lit("}")), _with_corrupt(alone), OPTIONS)
-    return absent | F.coalesce(read[CORRUPT].isNotNull(), F.lit(False))
+    return unread | F.coalesce(read[CORRUPT].isNotNull(), F.lit(False))
 
 
 def _has_trailing_data(schema: StructType) -> Column:

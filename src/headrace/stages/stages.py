@@ -16,13 +16,14 @@ from headrace.quality import CompiledSuite, compile_suite, failed_critical, fail
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.stream import Stream
 from headrace.stages.anonymize import anonymize
-from headrace.stages.decode import REASONS, Decoder, decode, decoder
+from headrace.stages.decode import KAFKA_COLUMNS, REASONS, Decoder, decode, decoder
 from headrace.stages.enrich import enrich, load_reference
 from headrace.stages.normalize import normalize
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+KAFKA = tuple(f"__{name}" for name in KAFKA_COLUMNS)
 KAFKA_SCHEMA = (
     "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, timestampType int"
 )
@@ -59,12 +60,9 @@ def prepare(spark: SparkSession, pipeline: Pipeline, stream: str, *, ring: KeyRi
     file = pipeline.suite_file(stream)
     if file is None:
         return way
-    seen = clear(spark.createDataFrame([], KAFKA_SCHEMA), way).drop(REASONS, *KAFKA_COLUMNS)
+    seen = clear(spark.createDataFrame([], KAFKA_SCHEMA), way).drop(REASONS, *KAFKA)
     suite = compile_suite(spark, schema=seen.schema, suite=read_suite(file))
     return replace(way, suite=suite)
-
-
-KAFKA_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "timestampType")
 
 
 def clear(records: DataFrame, way: Way) -> DataFrame:
@@ -94,19 +92,16 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
     """
     events = anonymize(rows, stream=way.stream, ring=way.ring)
     if keep_payload:
-        record = {name: F.col(name) for name in ("key", "value", "topic", "partition", "offset")}
+        record = {name: F.col(f"__{name}") for name in ("key", "value", "topic", "partition", "offset")}
         events = events.withColumn("payload", sealed(**record, ring=way.ring, when=F.col("verdict") == QUARANTINED))
     own = [
-        name for name in events.columns if name not in (*KAFKA_COLUMNS, REASONS, "failed_rules", "verdict", "payload")
+        name for name in events.columns if name not in (*KAFKA, REASONS, "failed_rules", "verdict", "payload")
     ]
     role = {"event_time": way.stream.event_time, "known_at": way.stream.known_at}
     return events.select(
         *(name for name in own if name not in role),
         *(F.col(source).alias(name) for name, source in role.items()),
-        F.col("topic").alias("kafka_topic"),
-        F.col("partition").alias("kafka_partition"),
-        F.col("offset").alias("kafka_offset"),
-        F.col("timestamp").alias("kafka_timestamp"),
+        *(F.col(f"__{name}").alias(f"kafka_{name}") for name in ("topic", "partition", "offset", "timestamp")),
         "failed_rules",
         *(["payload"] if keep_payload else []),
         F.lit(way.spec_version).alias("spec_version"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +47,9 @@ def open_tracking(tracking: Tracking) -> str:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(tracking.uri)
-    mlflow.set_registry_uri(tracking.uri)
+    with _environment_as_it_was():
+        mlflow.set_tracking_uri(tracking.uri)
+        mlflow.set_registry_uri(tracking.uri)
     try:
         found = mlflow.get_experiment_by_name(tracking.experiment)
         if found is None:
@@ -111,7 +114,7 @@ def load(name: str, *, version: int) -> RegisteredModel:
     import xgboost as xgb
 
     found = _client().get_model_version(name, str(version))
-    file = _booster_file(found.source)
+    file = _booster_file(found.source or "")
     recorded = found.tags.get(SHA256)
     if recorded is None or hashlib.sha256(file.read_bytes()).hexdigest() != recorded:
         raise ModelError(
@@ -131,6 +134,20 @@ def _booster_file(model_uri: str) -> Path:
     if not file.is_file():
         raise ModelError(f"{model_uri} holds no Booster file model.ubj; only such models are loaded")
     return file
+
+
+@contextmanager
+def _environment_as_it_was() -> Generator[None]:
+    """MLflow writes its URIs into the environment, from which the next pipeline file would take them."""
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _client() -> MlflowClient:

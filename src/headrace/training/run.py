@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,7 +104,9 @@ def train(
 def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
     """The newest share of the requests tests; the rest, as far as its outcome was known when the test began, trains."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute
+
+    pc: Any = compute
 
     at = np.sort(rows.column("at").to_numpy())
     if len(at) < 2 * gate_rows:

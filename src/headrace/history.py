@@ -1,0 +1,57 @@
+"""What was committed to a table, and what was trained, as frames to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from headrace.lake.log import LogEntry
+from headrace.lake.tables import ACCEPTED, QUARANTINED
+from headrace.spec.model import Model
+from headrace.training import registry
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+COMMIT_COLUMNS = (
+    "version", "committed_at", "operation", "batch", "from_offsets", "until_offsets", "accepted", "quarantined", "spec_version",
+)  # fmt: skip
+RUN_COLUMNS = ("run_id", "name", "started_at", "status", "as_of", "gate", "version", "champion")
+MOST_RUNS = 1000
+
+
+def commit_frame(log: Iterable[LogEntry]) -> pd.DataFrame:
+    """One row per commit with the columns of ``COMMIT_COLUMNS``; what only a micro-batch has is null for other commits."""
+    return pd.DataFrame([_commit(entry) for entry in log], columns=list(COMMIT_COLUMNS)).astype({"batch": "Int64"})
+
+
+def run_frame(experiment_id: str, *, model: Model) -> pd.DataFrame:
+    """The experiment's runs, newest first: ``RUN_COLUMNS``, then every logged metric. The tracking store must be open."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    runs = client.search_runs([experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST_RUNS)
+    registered = client.search_model_versions(f"name='{model.name}'")
+    versions = {version.run_id: int(version.version) for version in registered if version.run_id}
+    champion = registry.alias_version(model.name, model.alias)
+    rows = [_run(run, version=versions.get(run.info.run_id), champion=champion) for run in runs]
+    return pd.DataFrame(rows, columns=None if rows else list(RUN_COLUMNS)).astype({"version": "Int64"})
+
+
+def _commit(entry: LogEntry) -> tuple[Any, ...]:
+    told = entry.metadata
+    return (
+        entry.version, entry.committed_at, entry.operation, told.get("batch"), told.get("from"), told.get("until"),
+        entry.rows(ACCEPTED), entry.rows(QUARANTINED), told.get("spec"),
+    )  # fmt: skip
+
+
+def _run(run: Run, *, version: int | None, champion: int | None) -> dict[str, Any]:
+    tags = run.data.tags
+    values = (
+        run.info.run_id, run.info.run_name, pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"), run.info.status,
+        tags.get("headrace.as_of"), tags.get("headrace.gate"), version, version is not None and version == champion,
+    )  # fmt: skip
+    return {**dict(zip(RUN_COLUMNS, values, strict=True)), **run.data.metrics}
