@@ -11,7 +11,7 @@ demo: $(READY)
 	@$(BIN)/headrace demo $(ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m headrace.prerequisites
+	@$(BIN)/python -m headrace.embedded.java
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY)

@@ -40,7 +40,9 @@ def spark() -> Iterator[SparkSession]:
     """The session that the product itself makes (UTC, Delta, Kafka), two tasks at a time."""
     from headrace.session import spark_session
 
-    session = spark_session(app="tests", master="local[2]", driver_memory="2g", settings={"spark.sql.shuffle.partitions": "2"})
+    session = spark_session(
+        app="tests", master="local[2]", driver_memory="2g", settings={"spark.sql.shuffle.partitions": "2"}
+    )
     yield session
     session.stop()
 
@@ -75,7 +77,9 @@ class DemoRun:
         return run_headrace(*arguments, environment=self.environment)
 
 
-def run_headrace(*arguments: str, environment: Mapping[str, str], interrupt_when: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_headrace(
+    *arguments: str, environment: Mapping[str, str], interrupt_when: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """``headrace ARGUMENTS`` as a user runs it; ``interrupt_when``: send SIGINT once this path exists."""
     command = [sys.executable, "-m", "headrace.cli", *arguments]
     process = subprocess.Popen(
@@ -97,7 +101,11 @@ def run_headrace(*arguments: str, environment: Mapping[str, str], interrupt_when
 def flights_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
     """``headrace demo``, interrupted while it ingests, then run to its end."""
     home = tmp_path_factory.mktemp("demo") / ".headrace"
-    environment = {"HEADRACE_HOME": str(home), "HEADRACE_LAKE": str(home / "lake"), "HEADRACE_KEYS": str(home / "keys.json")}
+    environment = {
+        "HEADRACE_HOME": str(home),
+        "HEADRACE_LAKE": str(home / "lake"),
+        "HEADRACE_KEYS": str(home / "keys.json"),
+    }
     try:
         begun = home / "lake" / "checkpoints" / "ingest" / "upcoming" / "offsets" / "0"
         interrupted = run_headrace("demo", "--home", str(home), environment={}, interrupt_when=begun)

@@ -83,7 +83,9 @@ def test_the_live_auc_is_honest(flights_demo, flights_lake) -> None:
 def test_what_scoring_used_is_what_training_computes(spark, flights_demo, flights) -> None:
     names = list(flights.spec.features.names)
     dataset = build_dataset(spark, flights, as_of=datetime(2013, 5, 1, tzinfo=UTC))
-    trained = dataset.frame.where("at >= '2013-03-01 05:00:00'").select("id", *names).toPandas().set_index("id").sort_index()
+    trained = (
+        dataset.frame.where("at >= '2013-03-01 05:00:00'").select("id", *names).toPandas().set_index("id").sort_index()
+    )
     scored = table(flights_demo, "serving/flights-late/predictions", ["id", *names]).set_index("id").sort_index()
     scored = scored.loc[trained.index]
     assert len(trained) > 27_000
@@ -109,7 +111,7 @@ def test_a_planted_leak_is_refused_by_the_gate(spark, flights) -> None:
 
 
 def test_training_again_gives_the_same_model_byte_for_byte(spark, flights_demo, flights) -> None:
-    (booster,) = [p for p in (flights_demo.home / "mlflow" / "artifacts").rglob("model.ubj")]
+    (booster,) = list((flights_demo.home / "mlflow" / "artifacts").rglob("model.ubj"))
     dataset = build_dataset(spark, flights, as_of=CUT)
     from headrace.training.run import _split
 

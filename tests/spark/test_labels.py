@@ -76,7 +76,11 @@ CASES: list[tuple[str, dict[str, Any], list[int]]] = [
     ("column_values_to_match_strftime_format", {"column": "s", "strftime_format": "%Y-%m-%d"}, [0, 1, 3, 5]),
     ("column_values_to_be_json_parseable", {"column": "s"}, [0, 1, 5]),
     ("column_pair_values_to_be_equal", {"column_A": "s", "column_B": "t"}, [1, 2, 3, 5]),
-    ("column_pair_values_to_be_equal", {"column_A": "n", "column_B": "m", "ignore_row_if": "either_value_is_missing"}, [2, 5]),
+    (
+        "column_pair_values_to_be_equal",
+        {"column_A": "n", "column_B": "m", "ignore_row_if": "either_value_is_missing"},
+        [2, 5],
+    ),
     (
         "column_pair_values_a_to_be_greater_than_b",
         {"column_A": "n", "column_B": "m", "ignore_row_if": "either_value_is_missing"},
@@ -142,7 +146,14 @@ def test_a_row_condition_narrows_a_rule_and_mostly_changes_no_row(tmp_path: Path
     suite = compiled(
         tmp_path,
         rows,
-        rule("column_values_to_be_between", "sql", column="n", min_value=6, row_condition="m > 2", condition_parser="spark"),
+        rule(
+            "column_values_to_be_between",
+            "sql",
+            column="n",
+            min_value=6,
+            row_condition="m > 2",
+            condition_parser="spark",
+        ),
         rule("column_values_to_be_between", "object", column="n", min_value=6, row_condition=condition),
         rule("column_values_to_be_between", "mostly", column="n", min_value=6, mostly=0.01),
     )
@@ -160,7 +171,9 @@ def test_only_decoded_rows_are_judged(tmp_path: Path, rows: DataFrame) -> None:
     assert all(row.failed_rules == [] for row in unknown)
 
 
-def test_only_a_critical_rule_is_critical_and_labels_keep_the_order_of_the_suite(tmp_path: Path, rows: DataFrame) -> None:
+def test_only_a_critical_rule_is_critical_and_labels_keep_the_order_of_the_suite(
+    tmp_path: Path, rows: DataFrame
+) -> None:
     suite = compiled(
         tmp_path,
         rows,
@@ -181,7 +194,9 @@ def test_a_suite_without_rules_labels_nothing(tmp_path: Path, rows: DataFrame) -
     assert validation_result(suite, counted(rows, suite)).success
 
 
-def test_compiling_runs_no_job_and_labelling_is_one_projection(tmp_path: Path, rows: DataFrame, spark: SparkSession) -> None:
+def test_compiling_runs_no_job_and_labelling_is_one_projection(
+    tmp_path: Path, rows: DataFrame, spark: SparkSession
+) -> None:
     context = spark.sparkContext
     context.setJobGroup("compiling", "compiling")
     native = [case for case in CASES if "strftime" not in case[0] and "json" not in case[0]]
@@ -196,7 +211,9 @@ def test_compiling_runs_no_job_and_labelling_is_one_projection(tmp_path: Path, r
 def test_a_value_that_only_other_rows_may_meet_is_never_computed(tmp_path: Path, spark: SparkSession) -> None:
     """In ANSI mode a division by zero would end the batch; the row condition keeps such rows out, as GX's filter does."""
     frame = spark.sql("select * from values (0L, 0, 1.0D), (1L, 2, 8.0D) as t(key, n, x)")
-    entry = rule("column_values_to_be_null", "big", column="x", row_condition="n <> 0 and x / n > 1", condition_parser="spark")
+    entry = rule(
+        "column_values_to_be_null", "big", column="x", row_condition="n <> 0 and x / n > 1", condition_parser="spark"
+    )
     assert failing(frame, compiled(tmp_path, frame, entry)) == {"big": [1]}
 
 
@@ -232,7 +249,14 @@ def test_the_result_is_gx_own_and_mostly_decides_there(tmp_path: Path, rows: Dat
         rows,
         rule("column_values_to_be_between", "strict", column="n", min_value=0),
         rule("column_values_to_be_between", "lenient", column="n", min_value=0, mostly=0.75),
-        rule("column_values_to_be_between", "some", column="n", min_value=0, row_condition="m > 6", condition_parser="spark"),
+        rule(
+            "column_values_to_be_between",
+            "some",
+            column="n",
+            min_value=0,
+            row_condition="m > 6",
+            condition_parser="spark",
+        ),
     )
     result = validation_result(suite, counted(rows, suite))
     strict, lenient, some = result.results
@@ -288,7 +312,15 @@ def test_table_level_expectations_never_label_and_need_a_frame_only_for_aggregat
     assert without.meta["not_evaluated"] == ["max", "distinct", "mean"]
     full = validation_result(suite, counts, frame=rows)
     assert [one.success for one in full.results] == [True, True, False, True, False, False, True]
-    assert [one.result for one in full.results] == [{"observed_value": 6}, {}, {}, {"observed_value": "LongType"}, {}, {}, {}]
+    assert [one.result for one in full.results] == [
+        {"observed_value": 6},
+        {},
+        {},
+        {"observed_value": "LongType"},
+        {},
+        {},
+        {},
+    ]
 
 
 def test_no_value_of_a_record_reaches_a_result_or_a_page(tmp_path: Path, spark: SparkSession) -> None:
@@ -301,14 +333,21 @@ def test_no_value_of_a_record_reaches_a_result_or_a_page(tmp_path: Path, spark: 
         rule("column_values_to_be_between", column="n", max_value=1),
         rule("column_max_to_be_between", column="n", max_value=1),
         rule("column_mean_to_be_between", "mean", column="n", max_value=1),
-        rule("column_quantile_values_to_be_between", column="n", quantile_ranges={"quantiles": [0.5], "value_ranges": [[0, 1]]}),
+        rule(
+            "column_quantile_values_to_be_between",
+            column="n",
+            quantile_ranges={"quantiles": [0.5], "value_ranges": [[0, 1]]},
+        ),
         rule("column_most_common_value_to_be_in_set", column="s", value_set=["a"]),
         rule("column_distinct_values_to_equal_set", column="s", value_set=["a"]),
         rule("column_mean_to_be_between", column="s", max_value=1),
     )
     result = validation_result(suite, counted(frame, suite), frame=frame)
     index = write_data_docs(tmp_path / "docs", results=[result])
-    written = [json.dumps(result.to_json_dict()), *(file.read_text() for file in index.parent.rglob("*.*") if file.is_file())]
+    written = [
+        json.dumps(result.to_json_dict()),
+        *(file.read_text() for file in index.parent.rglob("*.*") if file.is_file()),
+    ]
     assert len(written) == 4
     for text in written:
         assert secret not in text
@@ -325,7 +364,7 @@ HOSTILE = "<script>alert('rule')</script>"
 
 @pytest.fixture
 def hostile(tmp_path: Path, rows: DataFrame) -> Sequence[Any]:
-    entry = rule("column_values_to_match_regex", HOSTILE, column="s", regex="<b onclick=\"x()\">&lt;'$regex")
+    entry = rule("column_values_to_match_regex", HOSTILE, column="s", regex='<b onclick="x()">&lt;\'$regex')
     entry["notes"] = '<img src="https://evil.example/x.png" onerror=alert(1)> [a](javascript:alert(2))'
     other = rule("column_values_to_be_in_set", column="s", value_set=["</style><script>alert(3)</script>"])
     suite = compiled(tmp_path, rows, entry, other, name="</title><script>alert('suite')</script>")
@@ -340,7 +379,9 @@ def test_data_docs_load_nothing_and_escape_what_a_suite_says(tmp_path: Path, hos
     for page in pages:
         text = page.read_text(encoding="utf-8")
         tags = re.findall(r"<[a-zA-Z!/][^>]*>", text)
-        assert not [tag for tag in tags if re.search(r"<(script|img|iframe|link|object|form|base)\b", tag, re.IGNORECASE)]
+        assert not [
+            tag for tag in tags if re.search(r"<(script|img|iframe|link|object|form|base)\b", tag, re.IGNORECASE)
+        ]
         assert not [tag for tag in tags if re.search(r"\s(on\w+|src|style)\s*=", tag, re.IGNORECASE)]
         assert all(re.match(r"(runs/[\w.-]+|\.\./index\.html)$", link) for link in re.findall(r'href="([^"]*)"', text))
         assert "@import" not in text
@@ -348,7 +389,7 @@ def test_data_docs_load_nothing_and_escape_what_a_suite_says(tmp_path: Path, hos
         assert text.count("</title>") == text.count("</style>") == 1
     shown = pages[1].read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(&#x27;rule&#x27;)&lt;/script&gt;" in shown
-    assert "<b onclick=\"x()\">&lt;'$regex" in unescape(shown)
+    assert '<b onclick="x()">&lt;\'$regex' in unescape(shown)
     assert "</style><script>alert(3)</script>" in unescape(shown)
 
 

@@ -75,4 +75,6 @@ def send(bootstrap: str, topic: str, values: Iterable[bytes | str | None], *, pa
 def reading(number: int, **fields: object) -> str:
     """A good record."""
     stamp = f"2026-01-01T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z"
-    return json.dumps({"id": f"m{number}", "at": stamp, "reading": number, "load": 0.5, "owner": f"Ada {number}", **fields})
+    return json.dumps(
+        {"id": f"m{number}", "at": stamp, "reading": number, "load": 0.5, "owner": f"Ada {number}", **fields}
+    )

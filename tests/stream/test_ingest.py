@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -43,7 +42,9 @@ POISON = [
 ACCEPTED = {0, 1, 2, 13}
 
 
-def ingest(spark, pipeline, bootstrap: str, *, until_caught_up: bool = True, on_close=lambda suites: None) -> list[BatchReport]:
+def ingest(
+    spark, pipeline, bootstrap: str, *, until_caught_up: bool = True, on_close=lambda suites: None
+) -> list[BatchReport]:
     reports: list[BatchReport] = []
     start_ingest(
         spark, pipeline, broker=Broker(bootstrap, {}), until_caught_up=until_caught_up, on_batch=reports.append, on_close=on_close
@@ -113,7 +114,9 @@ def test_names_are_pseudonyms_and_nowhere_in_clear(poisoned) -> None:
     assert all(owner.startswith("v1.") and len(owner) == 35 for owner in owners)
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in written if b"Ada " in path.read_bytes()]
-    assert "Ada" not in json.dumps(DeltaTable(table).to_pyarrow_table().drop_columns(["payload"]).to_pylist(), default=str)
+    assert "Ada" not in json.dumps(
+        DeltaTable(table).to_pyarrow_table().drop_columns(["payload"]).to_pylist(), default=str
+    )
 
 
 def test_the_gx_result_holds_counts_and_no_value(poisoned) -> None:
@@ -138,10 +141,16 @@ def test_a_second_run_finds_nothing_to_do(spark, poisoned, bootstrap: str) -> No
     assert DeltaTable(poisoned[1]).version() == before
 
 
-def test_the_accounting_catches_a_planted_loss_a_duplicate_and_an_invented_row(poisoned, bootstrap: str, tmp_path: Path) -> None:
+def test_the_accounting_catches_a_planted_loss_a_duplicate_and_an_invented_row(
+    poisoned, bootstrap: str, tmp_path: Path
+) -> None:
     def doctored(change) -> str:
         table = str(tmp_path / change.__name__)
-        rows = DeltaTable(poisoned[1]).to_pyarrow_table().select(["kafka_topic", "kafka_partition", "kafka_offset", "verdict"])
+        rows = (
+            DeltaTable(poisoned[1])
+            .to_pyarrow_table()
+            .select(["kafka_topic", "kafka_partition", "kafka_offset", "verdict"])
+        )
         write_deltalake(table, change(rows))
         return table
 
@@ -189,7 +198,9 @@ def test_new_records_are_read_from_where_the_last_run_ended(spark, fresh, bootst
     ingest(spark, pipeline, bootstrap)
     send(bootstrap, topic, [reading(n) for n in range(60, 75)])
     assert [report.rows for report in ingest(spark, pipeline, bootstrap)] == [15]
-    assert account(Broker(bootstrap, {}), topic=topic, table=str(folder / "lake" / "events" / "readings")).in_kafka == 75
+    assert (
+        account(Broker(bootstrap, {}), topic=topic, table=str(folder / "lake" / "events" / "readings")).in_kafka == 75
+    )
 
 
 def test_a_checkpoint_that_does_not_belong_to_its_table_is_refused(spark, fresh, bootstrap: str) -> None:
@@ -269,12 +280,14 @@ def test_an_absent_topic_or_broker_is_one_sentence(spark, bootstrap: str, tmp_pa
 def test_a_key_ring_that_others_can_read_is_refused(spark, fresh, bootstrap: str) -> None:
     pipeline, *_ = fresh
     ingest(spark, pipeline, bootstrap)
-    os.chmod(pipeline.spec.keys.ring, 0o644)
+    Path(pipeline.spec.keys.ring).chmod(0o644)
     with pytest.raises(KeyRingError, match="chmod 600"):
         ingest(spark, pipeline, bootstrap)
 
 
-def test_records_written_in_aborted_transactions_leave_gaps_and_nothing_else(spark, bootstrap: str, tmp_path: Path) -> None:
+def test_records_written_in_aborted_transactions_leave_gaps_and_nothing_else(
+    spark, bootstrap: str, tmp_path: Path
+) -> None:
     from confluent_kafka import Producer
 
     make_topic(bootstrap, "transactional", partitions=1)

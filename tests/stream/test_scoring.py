@@ -80,12 +80,25 @@ def events(prefix: str, *, first: int, last: int) -> list[Record]:
         ):
             at = START + timedelta(minutes=minute + offset)
             body = json.dumps({**value, "at": at.isoformat().replace("+00:00", "Z")})
-            made.append(Record(f"{prefix}.{topic}", value.get("id", value.get("ride")).encode(), body.encode(), int(at.timestamp() * 1000), []))
+            made.append(
+                Record(
+                    f"{prefix}.{topic}",
+                    value.get("id", value.get("ride")).encode(),
+                    body.encode(),
+                    int(at.timestamp() * 1000),
+                    [],
+                )
+            )
     return sorted(made, key=lambda record: record.sent_at)
 
 
 def send(bootstrap: str, records: list[Record]) -> None:
-    produce(records, size=len(records), bootstrap=bootstrap, held_back=frozenset({records[0].topic.split(".")[0] + ".asked"}))
+    produce(
+        records,
+        size=len(records),
+        bootstrap=bootstrap,
+        held_back=frozenset({records[0].topic.split(".")[0] + ".asked"}),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +119,11 @@ def rides(spark, bootstrap: str, tmp_path_factory: pytest.TempPathFactory):
 
 
 def predictions(pipeline: Pipeline) -> dict[str, dict]:
-    rows = DeltaTable(f"{pipeline.spec.lake.root}/serving/{pipeline.spec.model.name}/predictions").to_pyarrow_table().to_pylist()
+    rows = (
+        DeltaTable(f"{pipeline.spec.lake.root}/serving/{pipeline.spec.model.name}/predictions")
+        .to_pyarrow_table()
+        .to_pylist()
+    )
     assert len({row["id"] for row in rows}) == len(rows), "a request was answered twice"
     return {row["id"]: row for row in rows}
 
@@ -121,7 +138,11 @@ def test_requests_wait_for_ingest_and_get_the_features_that_training_computes(sp
     scoring._requests.query.awaitTermination()
     for _ in range(3):
         scoring.step()  # ingest has not read the new rides: nothing may be answered that needs them
-    behind = {row["at"] for row in predictions(pipeline).values() if row["at"].astimezone(UTC) > START + timedelta(minutes=625)}
+    behind = {
+        row["at"]
+        for row in predictions(pipeline).values()
+        if row["at"].astimezone(UTC) > START + timedelta(minutes=625)
+    }
     assert behind == set()
     runner = threading.Thread(target=scoring.run)
     runner.start()
@@ -159,7 +180,12 @@ def test_a_restart_answers_nothing_twice_and_a_new_champion_takes_over(spark, ri
 def test_what_is_published_is_what_was_committed(rides, bootstrap: str) -> None:
     pipeline, *_ = rides
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": "answers", "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "answers",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
     )
     consumer.subscribe([pipeline.spec.scoring.topic])
     published, ended = {}, set()
@@ -174,7 +200,9 @@ def test_what_is_published_is_what_was_committed(rides, bootstrap: str) -> None:
             assert message.key().decode() == answer["id"]
             published[answer["id"]] = (answer["probability"], answer["model_version"])
     consumer.close()
-    assert published == {row["id"]: (row["probability"], row["model_version"]) for row in predictions(pipeline).values()}
+    assert published == {
+        row["id"]: (row["probability"], row["model_version"]) for row in predictions(pipeline).values()
+    }
 
 
 def test_a_model_file_that_was_changed_is_refused(rides) -> None:

@@ -15,10 +15,14 @@ def at(hour: int) -> datetime:
     return NOON.replace(hour=hour)
 
 
-def file(hour: int, *, partition: int = 0, until: int | None = None, verdict: str = "accepted", known: bool = True) -> AddedFile:
+def file(
+    hour: int, *, partition: int = 0, until: int | None = None, verdict: str = "accepted", known: bool = True
+) -> AddedFile:
     stamp = {"known_at": f"2013-01-01T{hour:02}:00:00.000Z"} if known else {}
     highest = {"kafka_partition": partition if until is None else until, **stamp}
-    return AddedFile({"ingest_date": "2026-01-01", "verdict": verdict}, 10, {"kafka_partition": partition, **stamp}, highest)
+    return AddedFile(
+        {"ingest_date": "2026-01-01", "verdict": verdict}, 10, {"kafka_partition": partition, **stamp}, highest
+    )
 
 
 def batch(version: int, until: dict[str, int], *files: AddedFile) -> LogEntry:
@@ -72,7 +76,9 @@ def test_a_file_of_several_partitions_says_nothing_about_any_one_of_them() -> No
 
 def test_a_compaction_moves_neither_offsets_nor_watermark() -> None:
     """OPTIMIZE adds files with old rows of several partitions; their statistics are no news."""
-    progress = followed(batch(1, {"0": 10, "1": 10}, file(9), file(8, partition=1)), other(2, file(23), file(23, until=1)))
+    progress = followed(
+        batch(1, {"0": 10, "1": 10}, file(9), file(8, partition=1)), other(2, file(23), file(23, until=1))
+    )
     assert progress.watermark() == at(8)
     assert progress.until == {0: 10, 1: 10}
     assert progress.version == 2

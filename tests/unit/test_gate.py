@@ -13,7 +13,9 @@ GOOD = {"auc": 0.75, "average_precision": 0.5, "brier": 0.15, "log_loss": 0.45}
 FLOORS = {"auc": 0.65, "brier": 0.2}
 
 
-def failed(gate: Gate, challenger: dict[str, float], champion: dict[str, float] | None = None, rows: int = 5000) -> list[str]:
+def failed(
+    gate: Gate, challenger: dict[str, float], champion: dict[str, float] | None = None, rows: int = 5000
+) -> list[str]:
     verdict = judge(gate, rows=rows, challenger=challenger, champion=champion)
     assert verdict.passed == (not verdict.refusals)
     return [check.name for check in verdict.checks if not check.passed]

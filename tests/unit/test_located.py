@@ -24,7 +24,13 @@ def refusal(text: str, path: Path = YAML) -> str:
 def test_every_value_knows_the_line_of_its_key() -> None:
     document = parse("a: 1\nb:\n  c:\n    - x\n    - {d: 2,\n       e: 3}\n", YAML)
     assert document.data == {"a": 1, "b": {"c": ["x", {"d": 2, "e": 3}]}}
-    assert [document.line(*key) for key in (("a",), ("b",), ("b", "c"), ("b", "c", 0), ("b", "c", 1, "e"))] == [1, 2, 3, 4, 6]
+    assert [document.line(*key) for key in (("a",), ("b",), ("b", "c"), ("b", "c", 0), ("b", "c", 1, "e"))] == [
+        1,
+        2,
+        3,
+        4,
+        6,
+    ]
 
 
 def test_a_value_that_was_not_written_has_the_line_of_what_holds_it() -> None:
@@ -72,7 +78,9 @@ def test_bad_yaml_is_one_sentence_with_its_line(text: str, line: int) -> None:
     assert refusal(text).startswith(f"a.yaml:{line}: not valid YAML: ")
 
 
-@pytest.mark.parametrize(("text", "line"), [('{"a": 1,}', 1), ('{"a":\n 1\n', 3), ("{'a': 1}", 1), ("", 1), ('{"a": 1}\n{}', 2)])
+@pytest.mark.parametrize(
+    ("text", "line"), [('{"a": 1,}', 1), ('{"a":\n 1\n', 3), ("{'a': 1}", 1), ("", 1), ('{"a": 1}\n{}', 2)]
+)
 def test_bad_json_is_refused_though_it_may_be_good_yaml(text: str, line: int) -> None:
     assert refusal(text, JSON).startswith(f"a.json:{line}: not valid JSON: ")
 
@@ -101,7 +109,11 @@ def test_an_alias_is_what_it_stands_for() -> None:
 def test_an_absent_file_a_folder_and_bytes_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("a: é\n".encode("latin-1"))
-    for path, said in ((tmp_path / "none.yaml", "no such file"), (tmp_path, "can't be read"), (latin, "can't be read as UTF-8")):
+    for path, said in (
+        (tmp_path / "none.yaml", "no such file"),
+        (tmp_path, "can't be read"),
+        (latin, "can't be read as UTF-8"),
+    ):
         with pytest.raises(SpecError, match=re.escape(f"{path}: {said}")):
             read(path)
 

@@ -126,7 +126,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (rule("column_values_to_match_like_pattern", column="name", like_pattern="a\\"), "must stand before"),
     (rule("column_values_to_match_strftime_format", column="name", strftime_format="%D"), "can't be read back"),
     (rule("column_pair_values_to_be_equal", column_A="name", column_B="size"), "they can't be compared"),
-    (rule("column_pair_values_to_be_in_set", column_A="name", column_B="size", value_pairs_set=[["a", "b"]]), "numbers"),
+    (
+        rule("column_pair_values_to_be_in_set", column_A="name", column_B="size", value_pairs_set=[["a", "b"]]),
+        "numbers",
+    ),
     (
         rule(
             "column_pair_values_to_be_in_set",
@@ -158,7 +161,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         ),
         "row_condition: no column 'siz'; did you mean 'size'?",
     ),
-    ({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}, "severity": "fatal"}, "unknown severity"),
+    (
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}, "severity": "fatal"},
+        "unknown severity",
+    ),
     ({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}, "serverity": "info"}, "did you mean"),
     ({"kwargs": {}}, 'an object with a "type"'),
 ]
@@ -204,7 +210,12 @@ def test_rule_ids_without_a_name_are_made_of_type_and_column_and_never_repeat(tm
     named = {**entry, "meta": {"rule_id": "to_not_be_null:id#2"}}
     assert check(tmp_path, entry, entry, named, pair) == []
     ids = [one.rule_id for one in read_suite(tmp_path / "suite.json").expectations]
-    assert ids == ["to_not_be_null:id", "to_not_be_null:id#3", "to_not_be_null:id#2", "column_pair_values_to_be_equal:id,size"]
+    assert ids == [
+        "to_not_be_null:id",
+        "to_not_be_null:id#3",
+        "to_not_be_null:id#2",
+        "column_pair_values_to_be_equal:id,size",
+    ]
 
 
 def test_a_condition_object_becomes_the_sql_that_gx_hands_to_spark(tmp_path: Path) -> None:
@@ -235,7 +246,9 @@ def test_numbers_keep_their_json_meaning(tmp_path: Path) -> None:
 def test_reading_a_suite_with_an_unknown_severity_is_refused(tmp_path: Path) -> None:
     """GX itself would drop the expectation without a word."""
     file = tmp_path / "suite.json"
-    file.write_text('{"name": "a",\n"expectations": [\n{"type": "t", "kwargs": {}, "severity": "bad"}]}', encoding="utf-8")
+    file.write_text(
+        '{"name": "a",\n"expectations": [\n{"type": "t", "kwargs": {}, "severity": "bad"}]}', encoding="utf-8"
+    )
     with pytest.raises(SpecError, match=r"suite\.json:3: unknown severity 'bad'"):
         read_suite(file)
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,3 +109,10 @@ def _has_vector_module(path: Path) -> bool:
 
 def _then_home(origin: str) -> str:
     return " and let JAVA_HOME point to it" if origin == "from JAVA_HOME" else ""
+
+
+if __name__ == "__main__":  # make asks before it runs what needs Java
+    try:
+        find_java()
+    except PrerequisiteError as error:
+        sys.exit(f"error: {error}")

@@ -75,7 +75,7 @@ class Decoder:
 
 def decoder(*, stream: Stream, schema: StructType) -> Decoder:
     """Compile the decode stage of a stream."""
-    raw = F.col("value").cast("string")
+    raw = F.col("__value").cast("string")
     return Decoder(
         guard=_guard(raw, stream.max_record_bytes),
         raw=F.when(F.col(GUARD).isNull(), raw),
@@ -100,7 +100,12 @@ def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
     (for a decimal it is); a decimal is never rounded; a number or a boolean where a text belongs becomes a text; of a
     repeated field the last counts. Numbers of more than 1,000 digits and 1,000 levels of nesting are malformed.
     """
-    parsed = records.withColumnsRenamed({name: f"__{name}" for name in KAFKA_COLUMNS}).withColumn(GUARD, by.guard).withColumn(RAW, by.raw).withColumn(PARSED, by.parsed)
+    parsed = (
+        records.withColumnsRenamed({name: f"__{name}" for name in KAFKA_COLUMNS})
+        .withColumn(GUARD, by.guard)
+        .withColumn(RAW, by.raw)
+        .withColumn(PARSED, by.parsed)
+    )
     return parsed.withColumns({**by.typed, REASONS: by.reasons}).drop(GUARD, RAW, PARSED)
 
 

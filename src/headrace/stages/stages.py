@@ -94,9 +94,7 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
     if keep_payload:
         record = {name: F.col(f"__{name}") for name in ("key", "value", "topic", "partition", "offset")}
         events = events.withColumn("payload", sealed(**record, ring=way.ring, when=F.col("verdict") == QUARANTINED))
-    own = [
-        name for name in events.columns if name not in (*KAFKA, REASONS, "failed_rules", "verdict", "payload")
-    ]
+    own = [name for name in events.columns if name not in (*KAFKA, REASONS, "failed_rules", "verdict", "payload")]
     role = {"event_time": way.stream.event_time, "known_at": way.stream.known_at}
     return events.select(
         *(name for name in own if name not in role),
