@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -77,12 +80,24 @@ def spark_session(
             builder = builder.config(name, value)
     for name, value in (settings or {}).items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with _own_signal_handling():
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print whole plans, values included
         logging.getLogger(name).setLevel(logging.CRITICAL)
     _require_jars(session)
     return session
+
+
+@contextmanager
+def _own_signal_handling() -> Generator[None]:
+    """PySpark takes over Ctrl-C to cancel whatever runs, which would cut a micro-batch; the caller's handler stays instead."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _log_settings() -> str:

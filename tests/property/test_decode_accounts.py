@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -40,7 +40,7 @@ leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_siz
 value = st.recursive(
     leaf, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v, max_size=3), max_leaves=6
 )
-record = st.fixed_dictionaries({}, optional={name: value for name in (*SCHEMA.names, "zz")}).map(
+record = st.fixed_dictionaries({}, optional=dict.fromkeys((*SCHEMA.names, "zz"), value)).map(
     lambda parts: {"id": "a", "at": "2013-01-01T00:00:00Z", **parts}
 )
 
@@ -83,8 +83,8 @@ def test_every_record_is_accounted_for(spark: SparkSession, values: list[bytes |
         _compiled.append(decoder(stream=Stream.model_validate(options), schema=SCHEMA))
     records = pa.table({"value": pa.array(values, pa.binary()), "offset": pa.array(range(len(values)), pa.int64())})
     frame = decode(spark.createDataFrame(records), by=_compiled[0]).withColumn("at", F.col("at").cast("string"))
-    found = sorted(frame.select("offset", REASONS, "id", "at", "n", "x", "tags").collect())
-    assert [row["offset"] for row in found] == list(range(len(values)))
+    found = sorted(frame.select("__offset", REASONS, "id", "at", "n", "x", "tags").collect())
+    assert [row["__offset"] for row in found] == list(range(len(values)))
     for row, sent in zip(found, values, strict=True):
         parsed = strictly(sent)
         if row[REASONS]:

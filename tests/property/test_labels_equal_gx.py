@@ -34,7 +34,6 @@ from headrace.quality.catalogue import NO_ROW_CONDITION
 from headrace.quality.label import label
 
 SCHEMA = "key long, n long, m int, x double, y float, price decimal(10,2), s string, t string, day date, at timestamp, ok boolean"
-EXAMPLES = 4
 
 TEXTS = [
     "",
@@ -308,16 +307,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.generate],  # shrinking would run GX hundreds of times
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(rows=ROWS, entries=suites())
-def test_labels_and_counts_equal_what_gx_says(
+def assert_agrees(
     spark: SparkSession, folder: Path, rows: list[tuple[Any, ...]], entries: list[dict[str, Any]]
 ) -> None:
     frame = frame_of(spark, [*rows, *BOUNDARIES])
@@ -337,6 +327,34 @@ def test_labels_and_counts_equal_what_gx_says(
         assert {name: value or 0 for name, value in one.result.items()} == {
             name: same.result[name] or 0 for name in one.result
         }, one.expectation_config
+
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],  # shrinking would run GX hundreds of times
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@examples(4)
+@given(rows=ROWS, entries=suites())
+def test_labels_and_counts_equal_what_gx_says(
+    spark: SparkSession, folder: Path, rows: list[tuple[Any, ...]], entries: list[dict[str, Any]]
+) -> None:
+    assert_agrees(spark, folder, rows, entries)
+
+
+@pytest.mark.long
+@examples(40)
+@given(rows=ROWS, entries=suites())
+def test_labels_and_counts_equal_what_gx_says_at_length(
+    spark: SparkSession, folder: Path, rows: list[tuple[Any, ...]], entries: list[dict[str, Any]]
+) -> None:
+    assert_agrees(spark, folder, rows, entries)
 
 
 FIXED_ROWS: list[tuple[Any, ...]] = [

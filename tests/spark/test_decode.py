@@ -1,5 +1,7 @@
 """Poison records: what each becomes, reason by reason. All are decoded in one frame."""
 
+# ruff: noqa: E501, RUF005
+
 from __future__ import annotations
 
 import json
@@ -131,7 +133,7 @@ IDS: dict[str, list[str]] = {
     **{key: ["decode:type:id"] for key in ['{"a":1}', "[1]", "{}", "[]", ' {"a":1} ', '{"a":1,"a":2}', '[{"b":[2]}]']},
     **{key: ["decode:type:id"] for key in ['{"a":1},"id":{"b":2}', '{"a":1},"n":1,"n":1']},
     **dict.fromkeys(['"\\ud800"', '"\\uDC00x"', '"\\ud83d\\ud83d\\ude00"', '"\\\\\\ud800"'], ENCODING),
-    **{key: ["decode:missing:id"] for key in ["null", '""', '"  "']},
+    **{key: ["decode:missing:id"] for key in ["null", '""', '"  "', '"\\t\\n\\u00a0"']},
     '"a\tb"': MALFORMED,
 }
 
@@ -249,8 +251,8 @@ def decoded(spark: SparkSession, values: list[bytes | None], schema: StructType,
 
 
 def reasons(spark: SparkSession, values: list[bytes | None], schema: StructType, **options: Any) -> list[list[str]]:
-    found = decoded(spark, values, schema, **options).select("offset", REASONS).collect()
-    assert sorted(row["offset"] for row in found) == list(range(len(values))), "every record comes out exactly once"
+    found = decoded(spark, values, schema, **options).select("__offset", REASONS).collect()
+    assert sorted(row["__offset"] for row in found) == list(range(len(values))), "every record comes out exactly once"
     return [row[REASONS] for row in sorted(found)]
 
 
@@ -352,7 +354,7 @@ def test_a_decimal_keeps_every_digit_and_its_null_is_null(spark: SparkSession) -
         b'{"r":1,"d":0.1234567890123456789,"ds":[true]}',
         b'{"r":1,"d":[1],"ds":[{"a":1,"a":2}]}',
     ]
-    rows = sorted(decoded(spark, values, schema).select("offset", "d", "ds", REASONS).collect())
+    rows = sorted(decoded(spark, values, schema).select("__offset", "d", "ds", REASONS).collect())
     assert str(rows[0]["d"]) == "12345678901234567890.123456789012345678"
     assert [None if d is None else str(d.normalize()) for d in rows[0]["ds"]] == [
         "0.123456789012345678",
@@ -363,7 +365,7 @@ def test_a_decimal_keeps_every_digit_and_its_null_is_null(spark: SparkSession) -
     ]
     assert (rows[1]["d"], rows[1]["ds"]) == (None, None)
     assert [row[REASONS] for row in rows] == [
-        [], [], ["decode:type:d", "decode:missing:r"], ["decode:type:d", "decode:type:ds"], ["decode:type:d", "decode:type:ds"],
+        [], [], ["decode:type:d", "decode:missing:r"], ["decode:type:d", "decode:type:ds"], ["decode:type:ds"],
     ]  # fmt: skip
 
 
@@ -384,9 +386,15 @@ def test_an_empty_text_is_a_value_where_the_stream_says_so(spark: SparkSession) 
     assert reasons(spark, value, FLAT, normalize={"trim": False}) == [["decode:missing:id"], OK]
 
 
+def test_a_field_may_be_called_as_a_kafka_column_is(spark: SparkSession) -> None:
+    schema = StructType.fromJson(struct(field("value", "double"), field("offset", "string"), field("key", "integer")))
+    (row,) = decoded(spark, [b'{"value":1.5,"offset":"x","key":7}'], schema).collect()
+    assert (row["value"], row["offset"], row["key"], row["__offset"], row[REASONS]) == (1.5, "x", 7, 0, [])
+
+
 def test_the_kafka_columns_pass_untouched(spark: SparkSession) -> None:
     (row,) = decoded(spark, [b"\xff\x00"], FLAT).collect()
     assert isinstance(row, Row)
-    assert bytes(row["value"]) == b"\xff\x00"
-    assert (row["topic"], row["partition"], row["offset"]) == ("t", 0, 0)
-    assert [name for name in row.asDict() if name.startswith("__")] == [REASONS]
+    assert bytes(row["__value"]) == b"\xff\x00"
+    assert (row["__topic"], row["__partition"], row["__offset"]) == ("t", 0, 0)
+    assert [name for name in row.asDict() if name.startswith("__")] == [*(f"__{name}" for name in NAMES), REASONS]

@@ -87,7 +87,7 @@ class Ingest:
         """
         try:
             never = threading.Event()
-            while any([item.active for item in self._running]) and not (stop or never).is_set():
+            while sum(item.active for item in self._running) and not (stop or never).is_set():
                 (stop or never).wait(POLL_SECONDS)
         finally:
             self.close()

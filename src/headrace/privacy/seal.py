@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _HEADER = struct.Struct(">BH")
 _NONCE = 12
+_SHORTEST = _HEADER.size + _NONCE + 5 + 16
+"""Of a record without key and value: header, nonce, flags with the key's length, and the tag."""
 
 
 def sealed(
@@ -41,6 +43,8 @@ def open_sealed(
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+    if len(payload) < _SHORTEST:
+        raise KeyRingError(f"the payload at {topic}/{partition}/{offset} does not open: it was cut; restore the row")
     form, version = _HEADER.unpack_from(payload)
     if form != _FORMAT:
         raise KeyRingError(f"sealed payload of unknown format {form} at {topic}/{partition}/{offset}; upgrade Headrace")

@@ -19,7 +19,7 @@ def failed_rules(suite: CompiledSuite, *, decoded: Column) -> Column:
     none = F.array().cast("array<string>")
     if not suite.rules:
         return none
-    # array_remove is compiled by Spark, array_compact interpreted: 0.12 against 0.45 s for 1 M rows and 12 rules
+    # array_remove is compiled by Spark, array_compact interpreted: 0.16 against 0.48 s for 1 M rows and 12 rules
     ids = [F.when(rule.fails, F.lit(rule.id)).otherwise(F.lit("")) for rule in suite.rules]
     return F.when(decoded, F.array_remove(F.array(*ids), "")).otherwise(none)
 

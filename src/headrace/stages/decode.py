@@ -42,6 +42,7 @@ from headrace.stages.conversion import (
     typed,
     unfit,
 )
+from headrace.stages.normalize import trimmed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -88,7 +89,8 @@ def decoder(*, stream: Stream, schema: StructType) -> Decoder:
 def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
     """Kafka records (``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``) to the schema's columns.
 
-    Keeps the record's columns, as ``__key``, ``__value``, ... (a user's own may be called ``value``), and adds ``__reasons array<string>``, empty where the record decoded:
+    Keeps the record's columns, as ``__key``, ``__value``, ... (a user's own may be called ``value``), and adds
+    ``__reasons array<string>``, empty where the record decoded:
 
     - ``decode:tombstone`` (null value), ``decode:empty``, ``decode:too_large``, ``decode:encoding`` (not UTF-8, or half of a
       surrogate pair), ``decode:not_an_object``, ``decode:malformed``, ``decode:trailing_data``
@@ -165,7 +167,7 @@ def _absent(field: StructField, stream: Stream) -> Column:
     value, rules = _parsed(field), stream.normalize
     if not isinstance(field.dataType, StringType) or not rules.empty_as_null:
         return absent(value, field.dataType)
-    return value.isNull() | ((F.trim(value) if rules.trim else value) == "")
+    return value.isNull() | ((trimmed(value) if rules.trim else value) == "")
 
 
 def _type_reason(field: StructField) -> Column:

@@ -23,6 +23,14 @@ UNITS = {
 """Conversions by name; factors are exact by the international yard and inch (1959)."""
 
 
+_WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+
+
+def trimmed(text: Column) -> Column:
+    """The text without white space (as Unicode has it) at both ends; Spark's own ``trim`` knows the space only."""
+    return F.trim(text, F.lit(_WHITE_SPACE))
+
+
 def normalize(events: DataFrame, *, stream: Stream, schema: StructType) -> DataFrame:
     """The same rows with their columns trimmed, cased, converted and renamed, and with the derived columns added."""
     rules = stream.normalize
@@ -30,7 +38,7 @@ def normalize(events: DataFrame, *, stream: Stream, schema: StructType) -> DataF
         {field.name: _tidied(F.col(field.name), stream, field.name, field.dataType) for field in schema}
     )
     if rules.rename:
-        events = events.withColumnsRenamed(rules.rename)
+        events = events.select(*(F.col(name).alias(rules.rename.get(name, name)) for name in events.columns))
     if rules.derive:
         events = events.withColumns({name: F.expr(checked(sql)) for name, sql in rules.derive.items()})
     return events
@@ -40,7 +48,7 @@ def _tidied(column: Column, stream: Stream, name: str, kind: object) -> Column:
     rules = stream.normalize
     if isinstance(kind, StringType):
         if rules.trim:
-            column = F.trim(column)
+            column = trimmed(column)
         if rules.empty_as_null:
             column = F.nullif(column, F.lit(""))
         if name in rules.case:
