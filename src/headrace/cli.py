@@ -48,8 +48,11 @@ def say(line: str) -> None:
 
 def main() -> NoReturn:
     """Run a command and exit with its code (docs/exit-codes.md)."""
+    code: object = 0
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # typer turns Ctrl-C, and what a command exits with, into a returned code
+        if code == INTERRUPTED:
+            say("stopped")
     except HeadraceError as error:
         say(f"{'refused' if isinstance(error, GateRefused) else 'error'}: {error}")
         _leave(error.exit_code)
@@ -67,7 +70,7 @@ def main() -> NoReturn:
         first = (str(error).strip().splitlines() or [""])[0][:300]
         say(f"error: unexpected {type(error).__name__}: {first} (HEADRACE_DEBUG=1 shows where)")
         _leave(1)
-    _leave(0)
+    _leave(code if isinstance(code, int) else 0)
 
 
 def _leave(code: int) -> NoReturn:

@@ -32,6 +32,9 @@ _ALWAYS = {
     "spark.sql.redaction.options.regex": REDACTED,
     "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A declared expression that does not fit a value (a division by 0, a text that is no number) gives null: in ANSI mode it
+    # would end the query, and one record could stop a stream.
+    "spark.sql.ansi.enabled": "false",
 }
 _LOCAL = {
     "spark.ui.enabled": "false",

@@ -15,11 +15,6 @@ class Layout:
         """All records of a stream, accepted and quarantined."""
         return f"{self.root}/events/{stream}"
 
-    @property
-    def ledger(self) -> str:
-        """One row per micro-batch of every stream."""
-        return f"{self.root}/ledger"
-
     def requests(self, model: str) -> str:
         """Requests for a prediction as they came from the topic, those still waiting included."""
         return f"{self.root}/serving/{model}/requests"
