@@ -158,5 +158,5 @@ class BatchWriter:
         if limit is not None and report.rows and 100 * report.quarantined / report.rows > limit:
             raise DataStopped(
                 f"stream {self._way.name!r}: {report.quarantined} of {report.rows} rows of batch {report.batch_id} were "
-                f"quarantined, above stop_above: {limit} %; headrace.open(...).rules() shows which rules; mend the producer or the rules"
+                f"quarantined, above stop_above: {limit} %; rules() of headrace.open shows why; mend producer or rules"
             )
