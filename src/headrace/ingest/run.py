@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -229,7 +230,7 @@ def _sentence(text: str, stream: str) -> HeadraceError:
     known = storage_error(Exception(text), f"stream {stream!r}")
     if known:
         return known
-    first = next((line.strip() for line in text.splitlines() if line.strip()), text)[:300]
+    kinds = [kind for kind in re.findall(r"\[([A-Z][A-Z0-9_.]+)\]", text) if kind != "STREAM_FAILED"]
     if "OffsetOutOfRange" in text or "failOnDataLoss" in text or "offset was changed" in text:
         return BrokerError(
             f"stream {stream!r}: Kafka no longer has records that were not read yet (retention, or a topic made anew); "
@@ -239,4 +240,5 @@ def _sentence(text: str, stream: str) -> HeadraceError:
         return BrokerError(
             f"stream {stream!r}: Kafka stopped answering; start the broker and run the same command again"
         )
-    return HeadraceError(f"stream {stream!r} stopped: {first}")
+    why = kinds[0] if kinds else "an error in Spark"  # its text may quote values
+    return HeadraceError(f"stream {stream!r} stopped by {why}; nothing was lost: run the same command again")

@@ -1,0 +1,37 @@
+"""What a person at the terminal sees and does: sentences, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from headrace.errors import INTERRUPTED
+
+
+def say(line: str) -> None:
+    """A sentence for the person at the terminal, on stderr."""
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+
+
+@contextmanager
+def stopping() -> Generator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def asked(_signal: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(INTERRUPTED)
+        stop.set()
+        say("stopping after the batch that runs; Ctrl-C again ends at once (nothing is lost either way)")
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,43 @@
+"""Peak memory of a whole run."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import psutil
+
+from headrace.embedded.kafka import KafkaBroker
+
+
+class PeakMemory:
+    """Peak resident memory (MiB) of this process, all that it started, and the broker, sampled once a second."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.peak_mb = 0.0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(1.0):
+            self.peak_mb = max(self.peak_mb, self._now())
+
+    def _now(self) -> float:
+        own, total = psutil.Process(), 0
+        broker = KafkaBroker(self._home / "kafka").find()
+        pids = {process.pid for process in (own, *own.children(recursive=True))} | ({broker.pid} if broker else set())
+        for pid in pids:
+            try:
+                total += psutil.Process(pid).memory_info().rss
+            except psutil.Error:
+                continue
+        return total / 1024 / 1024
