@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from headrace.ingest.source import client_settings, end_offsets
 
 Coordinate = tuple[str, int, int]
 """Topic, partition, offset."""
-POLL_S = 5.0
+POLL_S, SILENCE_S = 0.2, 10.0
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,13 @@ def read_coordinates(broker: Broker, topic: str) -> set[Coordinate]:
     found: set[Coordinate] = set()
     try:
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in left])
+        heard = time.monotonic()
         while left:
-            messages = consumer.consume(num_messages=10_000, timeout=POLL_S)
-            if not messages:
+            messages = consumer.consume(num_messages=10_000, timeout=POLL_S)  # waits for so many, or so long
+            heard = time.monotonic() if messages else heard
+            if time.monotonic() - heard > SILENCE_S:
                 raise AccountingError(
-                    f"Kafka sent nothing of topic {topic!r} for {POLL_S:.0f} s; is the broker well? try again"
+                    f"Kafka sent nothing of topic {topic!r} for {SILENCE_S:.0f} s; is the broker well? try again"
                 )
             for message in messages:
                 partition, offset = int(message.partition() or 0), int(message.offset() or 0)

@@ -42,6 +42,7 @@ _LOCAL = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.streaming.metricsEnabled": "false",
 }
+_GREETING = b"WARNING: Using incubator modules"
 _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
 
@@ -83,7 +84,7 @@ def spark_session(
             builder = builder.config(name, value)
     for name, value in (settings or {}).items():
         builder = builder.config(name, value)
-    with _own_signal_handling():
+    with _own_signal_handling(), _without_greeting():
         session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print whole plans, values included
@@ -101,6 +102,27 @@ def _own_signal_handling() -> Generator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _without_greeting() -> Generator[None]:
+    """The JVM says on every start that it uses an incubator module, which no setting silences; all else it says goes through."""
+    reading, writing = os.pipe()
+    stderr = os.dup(2)
+    os.dup2(writing, 2)
+    os.close(writing)
+
+    def forward() -> None:
+        with os.fdopen(reading, "rb") as lines:
+            for line in lines:
+                if not line.startswith(_GREETING):
+                    os.write(stderr, line)
+
+    threading.Thread(target=forward, name="jvm-stderr", daemon=True).start()
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
 
 
 def _log_settings() -> str:

@@ -37,7 +37,11 @@ def test_a_missing_java_is_4(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["ingest", "score"])
 def test_an_unreachable_broker_is_5_and_said_before_spark_starts(verb: str, tmp_path: Path) -> None:
-    environment = {"HEADRACE_KAFKA": UNREACHABLE, "HEADRACE_HOME": str(tmp_path), "HEADRACE_LAKE": str(tmp_path / "lake")}
+    environment = {
+        "HEADRACE_KAFKA": UNREACHABLE,
+        "HEADRACE_HOME": str(tmp_path),
+        "HEADRACE_LAKE": str(tmp_path / "lake"),
+    }
     done = run_headrace(verb, "conf/flights", environment=environment)
     assert_one_sentence(done, 5, UNREACHABLE, "headrace up")
     assert "incubator" not in done.stderr  # what Spark's JVM prints first

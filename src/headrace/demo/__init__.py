@@ -34,15 +34,13 @@ def run_demo(*, home: Path | None, fresh: bool, speed: float, stop: threading.Ev
     home = (home or home_folder()).absolute()
     console = Console(highlight=False)
     state = prepare(home, fresh=fresh, console=console)
-    os.environ |= {
-        "HEADRACE_HOME": str(home),
-        "HEADRACE_LAKE": str(home / "lake"),
-        "HEADRACE_KEYS": str(home / "keys.json"),
-    }
+    ours = {"HEADRACE_HOME": str(home), "HEADRACE_LAKE": str(home / "lake"), "HEADRACE_KEYS": str(home / "keys.json")}
+    elsewhere = ("HEADRACE_KAFKA", "MLFLOW_TRACKING_URI")  # the demo touches no server but its own
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere} | ours
     demo = Demo(home, speed, stop, console)
     with PeakMemory(home) as memory:
         demo.step("starting Kafka and Spark (the first time this fetches about 60 MB of jars)")
-        pipeline = load(pipeline_folder())
+        pipeline = load(pipeline_folder(), environment)
         broker = connect_broker(pipeline, home=home, notify=console.print)
         spark = spark_session(app="headrace demo", driver_memory="2g", notify=console.print)
         try:

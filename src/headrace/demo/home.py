@@ -24,7 +24,7 @@ def prepare(home: Path, *, fresh: bool, console: Console) -> dict[str, Any]:
         state = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     except (OSError, ValueError) as error:
         raise StorageError(f"{home} can't be used for the demo ({error}); choose another folder with --home") from None
-    if state is None and (home / "lake").exists() and not fresh:
+    if state is None and (home / "lake").exists():
         raise StorageError(f"{home} holds a lake that is not the demo's; choose another folder with --home")
     if state and "finished" in state and not fresh:
         console.print("an earlier demo finished here: summing it up again (headrace demo --fresh starts anew)")
