@@ -12,10 +12,13 @@ from rich.console import Console
 
 from headrace.errors import INTERRUPTED
 
+CONSOLE = Console(stderr=True, highlight=False)
+"""The one console on stderr: what is said while a live table stands there is printed above it."""
+
 
 def say(line: str) -> None:
     """A sentence for the person at the terminal, on stderr."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(line)
+    CONSOLE.print(line, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headrace.cli.app import PipelinePath, app
-from headrace.cli.console import say, stopping
+from headrace.cli.console import CONSOLE, say, stopping
 from headrace.errors import GateRefused
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _progress(pipeline: Pipeline, broker: Broker) -> Progress:
         found = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
         return {name: found[topic] for name, topic in topics.items()}
 
-    return Progress(end_offsets=ends)
+    return Progress(end_offsets=ends, console=CONSOLE)
 
 
 def _when(text: str) -> datetime:
