@@ -42,13 +42,15 @@ def prepare(home: Path, *, fresh: bool, console: Console) -> dict[str, Any]:
 
 
 def write_state(home: Path, state: dict[str, Any]) -> None:
+    """Remember how far the demo came."""
     temporary = home / "demo-state.json.tmp"
     temporary.write_text(json.dumps(state), encoding="utf-8")
     temporary.replace(home / "demo-state.json")
 
 
 def pipeline_folder() -> Path:
-    for folder in (Path.cwd(), Path(__file__).parents[2]):
+    """conf/flights of the folder in which the command runs, or of the repository. Raises StorageError where neither has it."""
+    for folder in (Path.cwd(), Path(__file__).parents[3]):
         if (folder / "conf" / "flights" / "pipeline.yaml").is_file():
             return folder / "conf" / "flights"
     raise StorageError("conf/flights is not here; run the demo from the repository's folder")

@@ -99,7 +99,7 @@ def live(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker) ->
 
 def _ingest(
     demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker, progress: Progress, *, until_caught_up: bool
-):
+) -> Ingest:
     from headrace.ingest.run import start_ingest
     from headrace.monitoring.quality import QualityLog
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.lake import files
+from headrace.lake.log import offsets
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,4 +49,4 @@ class Checkpoint:
 
 
 def _offsets(text: str) -> Offsets:
-    return {topic: {int(p): int(o) for p, o in partitions.items()} for topic, partitions in json.loads(text).items()}
+    return {topic: offsets(partitions) for topic, partitions in json.loads(text).items()}

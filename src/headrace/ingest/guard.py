@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def check_start(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> None:
-    """Raises CheckpointError where the checkpoint and the commits of the table do not belong together."""
+def check_start(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> dict[int, int]:
+    """Partition to the offset up to which the table holds every record (empty where there is nothing yet).
+
+    Raises CheckpointError where the checkpoint and the commits of the table do not belong together.
+    """
     try:
-        _check(spark, checkpoint=checkpoint, table=table, topic=topic)
+        return _check(spark, checkpoint=checkpoint, table=table, topic=topic)
     except (Py4JJavaError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"checkpoint {checkpoint} or the log of table {table} is damaged ({type(error).__name__} on reading it); restore both "
@@ -30,10 +33,10 @@ def check_start(spark: SparkSession, *, checkpoint: str, table: str, topic: str)
         ) from None
 
 
-def _check(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> None:
+def _check(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> dict[int, int]:
     state = Checkpoint(spark, checkpoint)
     query = state.query_id()
-    written = _batches(read_log(spark, table)) if delta.exists(spark, table) else []
+    written = [entry for entry in read_log(spark, table) if entry.is_batch]
     begun = state.last("offsets")
     if query is None:
         if begun is not None:
@@ -46,7 +49,7 @@ def _check(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> N
                 f"table {table} holds {len(written)} batches but its checkpoint {checkpoint} is gone; restore the "
                 "checkpoint, or remove both to read the topic from its beginning"
             )
-        return
+        return {}
     if not written:
         done = state.last("commits")
         if done is not None and not delta.exists(spark, table):
@@ -54,12 +57,9 @@ def _check(spark: SparkSession, *, checkpoint: str, table: str, topic: str) -> N
                 f"checkpoint {checkpoint} has {done + 1} finished batches but table {table} is gone; restore the table, or "
                 "remove the checkpoint too to read the topic from its beginning"
             )
-        return
+        return {}
     _check_last(written[-1], query=query, state=state, checkpoint=checkpoint, table=table, topic=topic)
-
-
-def _batches(log: list[LogEntry]) -> list[LogEntry]:
-    return [entry for entry in log if entry.metadata.get("headrace") == "batch"]
+    return written[-1].until
 
 
 def _check_last(last: LogEntry, *, query: str, state: Checkpoint, checkpoint: str, table: str, topic: str) -> None:
@@ -81,8 +81,7 @@ def _check_last(last: LogEntry, *, query: str, state: Checkpoint, checkpoint: st
             "restore the newer checkpoint"
         )
     until = state.until(batch)
-    recorded = {int(p): int(o) for p, o in last.metadata["until"].items()}
-    if until is not None and until.get(topic) != recorded:
+    if until is not None and until.get(topic) != last.until:
         raise CheckpointError(
             f"batch {batch} of table {table} ends at other offsets than in checkpoint {checkpoint}: the checkpoint was "
             "copied or edited; restore the one that wrote the table"

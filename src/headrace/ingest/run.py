@@ -96,8 +96,7 @@ class Ingest:
 
     def reached(self, stream: str, offsets: Mapping[int, int]) -> bool:
         """Whether a stream's table holds all records before these offsets."""
-        until = self._by_name[stream].writer.until
-        return all(until.get(partition, 0) >= offset for partition, offset in offsets.items())
+        return self._by_name[stream].writer.reached(offsets)
 
     def raise_error(self) -> None:
         """Raise the error that ended a query, if one has."""
@@ -205,7 +204,7 @@ def start_stream(
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
     """
     stream = way.stream
-    check_start(spark, checkpoint=checkpoint, table=table, topic=stream.topic)
+    until = check_start(spark, checkpoint=checkpoint, table=table, topic=stream.topic)
     schema = table_schema(spark, way, keep_payload=keep_payload)
     protected = {*stream.protect, *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
     statistics = [field.name for field in schema if field.name not in protected]
@@ -215,8 +214,9 @@ def start_stream(
         starting_at=starting_at,
     )  # fmt: skip
     writer = BatchWriter(
-        spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, annotate=annotate, keep_payload=keep_payload
-    )
+        spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=until, annotate=annotate,
+        keep_payload=keep_payload,
+    )  # fmt: skip
     query = records.writeStream.queryName(name).option("checkpointLocation", checkpoint).foreachBatch(writer)
     if until_caught_up:
         query = query.trigger(availableNow=True)

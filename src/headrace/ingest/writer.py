@@ -16,7 +16,7 @@ from headrace.errors import DataStopped
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.lake import delta
 from headrace.lake.commit import append_once
-from headrace.lake.log import read_log
+from headrace.lake.log import reached, read_log
 from headrace.lake.tables import ACCEPTED, QUARANTINED
 from headrace.quality import count_aggregates
 from headrace.stages.stages import Way, finished, labelled
@@ -59,9 +59,11 @@ class BatchWriter:
         table: str,
         checkpoint: str,
         on_batch: Callable[[BatchReport], None],
+        until: Mapping[int, int],
         annotate: Callable[[], Mapping[str, Any]],
         keep_payload: bool,
     ) -> None:
+        """``until``: partition to the offset up to which the table holds every record when the query starts."""
         self._annotate, self._keep_payload = annotate, keep_payload
         self._spark, self._way, self._table = spark, way, table
         self._checkpoint = Checkpoint(spark, checkpoint)
@@ -71,10 +73,11 @@ class BatchWriter:
         self._idle.set()
         self._done: int | None = None
         self.error: BaseException | None = None
-        self.until: dict[int, int] = {}
-        """Partition to the offset up to which the table holds every record."""
-        for entry in read_log(spark, table):
-            self.until |= {int(p): int(offset) for p, offset in entry.metadata.get("until", {}).items()}
+        self._until = dict(until)
+
+    def reached(self, end: Mapping[int, int]) -> bool:
+        """Whether the table holds all records before these offsets."""
+        return reached(self._until, end)
 
     def drain(self) -> None:
         """Let the batch that runs finish, let no other begin, and wait."""
@@ -87,7 +90,7 @@ class BatchWriter:
             if self._draining.is_set():
                 raise Draining
             report = self._write(batch, batch_id)
-            self.until |= report.until
+            self._until |= report.until
             self._on_batch(report)
         except BaseException as error:
             self.error = error
@@ -148,7 +151,7 @@ class BatchWriter:
     ) -> BatchReport:
         accepted = quarantined = 0
         for entry in read_log(self._spark, self._table, after=before if not repeated else -1):
-            if entry.metadata.get("headrace") == "batch" and int(entry.metadata["batch"]) == batch_id:
+            if entry.batch == batch_id:
                 accepted += entry.rows(ACCEPTED)
                 quarantined += entry.rows(QUARANTINED)
         return BatchReport(self._way.name, batch_id, accepted, quarantined, seconds, until, checks)

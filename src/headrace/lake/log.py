@@ -6,6 +6,7 @@ Read from ``_delta_log`` itself, so that it costs no scan of data and every figu
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,21 @@ class LogEntry:
     metadata: dict[str, Any]
     added: tuple[AddedFile, ...] = field(repr=False)
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether a micro-batch of a stream wrote it."""
+        return self.metadata.get("headrace") == "batch"
+
+    @property
+    def batch(self) -> int | None:
+        """Id of the micro-batch that wrote it, or None where something else did."""
+        return int(self.metadata["batch"]) if self.is_batch else None
+
+    @property
+    def until(self) -> dict[int, int]:
+        """Partition to the offset at which that micro-batch ends."""
+        return offsets(self.metadata.get("until", {}))
+
     def rows(self, verdict: str) -> int:
         """Rows of a verdict that the commit added."""
         return sum(file.rows for file in self.added if file.partition.get("verdict") == verdict)
@@ -53,10 +69,14 @@ def read_log(spark: SparkSession, path: str, *, after: int = -1) -> list[LogEntr
     return found
 
 
-def newest_version(spark: SparkSession, path: str) -> int:
-    """The newest version in the log, or -1 where there is no table."""
-    stems = [name.partition(".")[0] for name in files.names(spark, f"{path}/_delta_log") if name.endswith(".json")]
-    return max((int(stem) for stem in stems if stem.isdigit()), default=-1)
+def offsets(told: Mapping[str, Any]) -> dict[int, int]:
+    """Partition to offset, from JSON, whose keys are texts."""
+    return {int(partition): int(offset) for partition, offset in told.items()}
+
+
+def reached(until: Mapping[int, int], end: Mapping[int, int]) -> bool:
+    """Whether everything before the offsets ``end`` lies before ``until``."""
+    return all(until.get(partition, 0) >= offset for partition, offset in end.items())
 
 
 def _entry(version: int, text: str) -> LogEntry:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from headrace.lake.log import LogEntry, read_log
+from headrace.lake.log import LogEntry, reached, read_log
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,9 +39,9 @@ class StreamProgress:
         """Take in newer commits, oldest first."""
         for entry in entries:
             self.version = entry.version
-            if entry.metadata.get("headrace") != "batch":
+            if not entry.is_batch:
                 continue
-            self.until |= {int(p): int(offset) for p, offset in entry.metadata["until"].items()}
+            self.until |= entry.until
             for file in entry.added:
                 partition = file.minimum.get("kafka_partition")
                 known = file.maximum.get("known_at")
@@ -59,7 +59,7 @@ class StreamProgress:
 
     def reached(self, offsets: Mapping[int, int]) -> bool:
         """Whether all records before these offsets are in the table."""
-        return all(self.until.get(partition, 0) >= offset for partition, offset in offsets.items())
+        return reached(self.until, offsets)
 
 
 class Alignment:

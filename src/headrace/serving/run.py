@@ -21,8 +21,8 @@ from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.layout import Layout
 from headrace.lake.lease import held
-from headrace.lake.log import read_log
-from headrace.lake.tables import create_table, read_accepted
+from headrace.lake.log import offsets, read_log
+from headrace.lake.tables import ACCEPTED, create_table, read_accepted
 from headrace.serving.align import Alignment
 from headrace.serving.publish import ensure_topic, start_publishing
 from headrace.serving.score import FeatureTables, predictions_schema, score
@@ -103,7 +103,7 @@ class Scoring:
             while True:
                 if end is None and finish is not None and finish.is_set():
                     end = self._topic_end()
-                ended = not self._requests.active or (end is not None and self._read_up_to(end))
+                ended = not self._requests.active or (end is not None and self._requests.writer.reached(end))
                 done = self.step()
                 if stop is not None and stop.is_set():
                     break
@@ -137,27 +137,17 @@ class Scoring:
                 query.stop()
         self._release.close()
 
-    def _read_up_to(self, end: dict[int, int]) -> bool:
-        read: dict[int, int] = {}
-        for entry in read_log(self._spark, self._requests_path):
-            if entry.metadata.get("headrace") == "batch":
-                read |= {int(p): int(offset) for p, offset in entry.metadata["until"].items()}
-        return all(read.get(partition, 0) >= offset for partition, offset in end.items())
-
     def _take_in_requests(self) -> None:
         entries = read_log(self._spark, self._requests_path, after=self._seen)
         unanswered = None if self._recovered or not entries else self._unanswered()
         self._recovered = self._recovered or bool(entries)
         for entry in entries:
             self._seen = entry.version
-            if entry.metadata.get("headrace") != "batch" or not entry.rows("accepted"):
+            if entry.batch is None or not entry.rows(ACCEPTED):
                 continue
-            batch = int(entry.metadata["batch"])
-            if unanswered is None or batch in unanswered:
-                fence = {
-                    name: {int(p): int(o) for p, o in ends.items()} for name, ends in entry.metadata["fence"].items()
-                }
-                self._waiting[batch] = _Waiting(fence, time.monotonic())
+            if unanswered is None or entry.batch in unanswered:
+                fence = {name: offsets(ends) for name, ends in entry.metadata["fence"].items()}
+                self._waiting[entry.batch] = _Waiting(fence, time.monotonic())
 
     def _unanswered(self) -> set[int]:
         """After a restart: the request batches of which some row has no prediction."""

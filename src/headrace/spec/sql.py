@@ -66,7 +66,7 @@ FUNCTIONS = tuple(sorted(_FUNCTIONS))
 """Names of the functions that an expression may call."""
 
 _CALLS = tuple(kind for kind in _FUNCTIONS.values() if kind is not None)
-_ANONYMOUS = {name for name, kind in _FUNCTIONS.items() if kind is None} | {"sin", "cos", "log1p", "pmod", "isnull"}
+_ANONYMOUS = {name for name, kind in _FUNCTIONS.items() if kind is None}
 _SYNTAX = (
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div,
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.Is, exp.In, exp.Between,
