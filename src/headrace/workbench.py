@@ -15,7 +15,7 @@ from headrace.history import commit_frame, run_frame
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
-from headrace.lake.tables import read_accepted, read_accepted_stream, read_quarantine
+from headrace.lake.tables import count_failed_rules, read_accepted, read_accepted_stream, read_quarantine
 from headrace.session import spark_session
 from headrace.spec import Pipeline, load
 from headrace.training import registry
@@ -187,9 +187,8 @@ class Workbench:
         return self.pipeline.spec.model
 
     def _rules(self, stream: str) -> DataFrame:
-        rows = self.spark.read.format("delta").load(self._events(stream))
-        failed = rows.selectExpr(f"'{stream}' as stream", "explode(failed_rules) as rule", "verdict")
-        return failed.groupBy("stream", "rule", "verdict").count().withColumnRenamed("count", "rows")
+        counted = count_failed_rules(self.spark, self._events(stream))
+        return counted.selectExpr(f"'{stream}' as stream", "rule", "verdict", "rows")
 
     def _events(self, stream: str) -> str:
         if stream not in self.pipeline.spec.streams:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def sum_up(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker, memory: PeakMemory) -> dict[str, Any]:
+    """Account for each record with independent readers, hold predictions against outcomes, write the report; the figures."""
     from headrace.audit import account
     from headrace.lake.layout import Layout
     from headrace.monitoring.outcome import failed_rule_counts, live_quality
@@ -46,7 +47,8 @@ def sum_up(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker, 
         "seconds": round(time.monotonic() - demo.begun, 1),
         "peak_rss_mb": round(memory.peak_mb),
     }
-    write_report(demo.home / "demo.html", figures=figures, quality=quality, throughput=demo.throughput)
+    if demo.throughput:  # the page of a finished demo stays: its throughput is not known to a later one
+        write_report(demo.home / "demo.html", figures=figures, quality=quality, throughput=demo.throughput)
     return figures
 
 

@@ -67,6 +67,12 @@ def read_quarantine(spark: SparkSession, path: str) -> DataFrame:
     return spark.read.format("delta").load(path).where(f"verdict = '{QUARANTINED}'")
 
 
+def count_failed_rules(spark: SparkSession, path: str) -> DataFrame:
+    """Rows by what they failed: ``verdict``, ``rule`` (a decode reason or a rule's id), ``rows long``."""
+    failed = spark.read.format("delta").load(path).selectExpr("verdict", "explode(failed_rules) as rule")
+    return failed.groupBy("verdict", "rule").count().withColumnRenamed("count", "rows")
+
+
 def read_accepted_stream(spark: SparkSession, path: str, *, starting_version: int = 0) -> DataFrame:
     """A streaming frame of changes to the accepted rows: inserts, released rows (``update_postimage``) and deletes."""
     return (

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from headrace.errors import SpecError
 from headrace.lake.layout import Layout
-from headrace.lake.tables import read_accepted
+from headrace.lake.tables import count_failed_rules, read_accepted
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, outcomes
 from headrace.training.evaluate import metrics
@@ -77,12 +77,8 @@ def failed_rule_counts(spark: SparkSession, pipeline: Pipeline) -> dict[str, dic
     """Stream to verdict to rule (or decode reason) to rows."""
     layout, found = Layout(pipeline.spec.lake.root), dict[str, dict[str, dict[str, int]]]()
     for stream in pipeline.spec.streams:
-        rows = (
-            spark.read.format("delta")
-            .load(layout.events(stream))
-            .select("verdict", F.explode("failed_rules").alias("rule"))
-        )
         found[stream] = {}
-        for row in rows.groupBy("verdict", "rule").count().orderBy(F.desc("count"), "rule").collect():
-            found[stream].setdefault(row["verdict"], {})[row["rule"]] = row["count"]
+        counted = count_failed_rules(spark, layout.events(stream))
+        for row in counted.orderBy(F.desc("rows"), "rule").collect():
+            found[stream].setdefault(row["verdict"], {})[row["rule"]] = row["rows"]
     return found

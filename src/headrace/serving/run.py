@@ -62,6 +62,10 @@ class _Waiting:
     answered_before: datetime | None = None
     """All of its requests with T before this were answered."""
 
+    def is_new_at(self, watermark: datetime | None) -> bool:
+        """Whether the watermark may have made more of it ready."""
+        return watermark is not None and (self.answered_before is None or watermark > self.answered_before)
+
 
 class Scoring:
     """A running scoring job. Use :func:`start_scoring`."""
@@ -167,13 +171,12 @@ class Scoring:
 
     def _answer(self, batches: list[int], *, watermark: datetime | None, degraded: bool) -> bool:
         begun = time.monotonic()
-        partial = [b for b in self._waiting if b not in batches and watermark is not None and not degraded]
-        partial = [b for b in partial if (mark := self._waiting[b].answered_before) is None or watermark > mark]  # pyright: ignore
+        partial = [b for b in self._waiting if b not in batches and self._waiting[b].is_new_at(watermark)]
         if not batches and not partial:
             return False
         rows = self._chosen(batches, partial, watermark).persist()
         try:
-            span = rows.agg(F.min("known_at"), F.max("known_at"), F.count(F.lit(1))).first()
+            span = rows.agg(F.min("known_at"), F.max("known_at"), F.count_distinct(self._features.id)).first()
             count = int(span[2]) if span else 0
             if span and count:
                 version = self._commit(rows, (_utc(span[0]), _utc(span[1])), degraded=degraded)
@@ -193,9 +196,9 @@ class Scoring:
         chosen = F.col("batch_id").isin(batches)
         if partial:
             chosen = chosen | (F.col("batch_id").isin(partial) & (F.col("known_at") < F.lit(watermark)))
-        rows = requests.where(chosen)
-        unique = rows.dropDuplicates([self._features.id])
-        return unique.join(self._answered_ids(), F.col(self._features.id) == F.col("__answered"), "left_anti")
+        return requests.where(chosen).join(
+            self._answered_ids(), F.col(self._features.id) == F.col("__answered"), "left_anti"
+        )
 
     def _commit(self, requests: DataFrame, span: tuple[datetime, datetime], *, degraded: bool) -> int:
         model = self._current_model()
@@ -216,11 +219,7 @@ class Scoring:
 
     def _current_model(self) -> registry.RegisteredModel:
         """The model behind the alias now (hot swap). Raises ModelError where there is none."""
-        version = registry.alias_version(self._model.name, self._model.alias)
-        if version is None:
-            raise ModelError(
-                f"model {self._model.name!r} has no version with alias {self._model.alias!r}; run: headrace train"
-            )
+        version = registry.champion_version(self._model.name, self._model.alias)
         if self._loaded is None or self._loaded.version != version:
             loaded = registry.load(self._model.name, version=version)
             if loaded.features != self._features.names:
@@ -258,8 +257,7 @@ def start_scoring(
     """
     features, model, scoring = _sections(pipeline)
     registry.open_tracking(tracking)
-    if registry.alias_version(model.name, model.alias) is None:
-        raise ModelError(f"model {model.name!r} has no version with alias {model.alias!r}; run: headrace train")
+    registry.champion_version(model.name, model.alias)
     spec, layout, name = pipeline.spec, Layout(pipeline.spec.lake.root), model.name
     topics = {stream: spec.streams[stream].topic for stream in features.streams}
     ensure_topic(scoring.topic, broker=broker)

@@ -109,6 +109,14 @@ def alias_version(name: str, alias: str) -> int | None:
         raise
 
 
+def champion_version(name: str, alias: str) -> int:
+    """The version an alias points to. Raises ModelError where there is none."""
+    version = alias_version(name, alias)
+    if version is None:
+        raise ModelError(f"model {name!r} has no version with alias {alias!r}; run: headrace train")
+    return version
+
+
 def load(name: str, *, version: int) -> RegisteredModel:
     """A registered version. Raises ModelError where its file is not the one that was registered."""
     import xgboost as xgb
