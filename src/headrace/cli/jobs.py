@@ -197,25 +197,18 @@ def _connect(pipeline: Pipeline) -> Broker:
 
 def _connect_to_topics(pipeline: Pipeline) -> Broker:
     """As :func:`_connect`; a broker that does not answer or a topic that is absent is said before Spark starts."""
-    from headrace.ingest.source import end_offsets
+    from headrace.ingest.source import stream_ends
 
     broker = _connect(pipeline)
-    topics = [stream.topic for stream in pipeline.spec.streams.values()]
-    end_offsets(topics, bootstrap=broker.bootstrap, options=broker.options)
+    stream_ends(pipeline, broker=broker)
     return broker
 
 
 def _progress(pipeline: Pipeline, broker: Broker) -> Progress:
-    from headrace.ingest.source import end_offsets
+    from headrace.ingest.source import stream_ends
     from headrace.monitoring.progress import Progress
 
-    topics = {name: stream.topic for name, stream in pipeline.spec.streams.items()}
-
-    def ends() -> dict[str, dict[int, int]]:
-        found = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
-        return {name: found[topic] for name, topic in topics.items()}
-
-    return Progress(end_offsets=ends, console=CONSOLE)
+    return Progress(end_offsets=lambda stream: stream_ends(pipeline, [stream], broker=broker)[stream], console=CONSOLE)
 
 
 def _when(text: str) -> datetime:

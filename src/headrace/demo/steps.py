@@ -118,14 +118,13 @@ def _ingest(
 
 def _caught_up(ingest: Ingest, pipeline: Pipeline, broker: Broker, *, stop: threading.Event) -> None:
     """Wait until every stream is ingested to where its topic ends."""
-    from headrace.ingest.source import end_offsets
+    from headrace.ingest.source import stream_ends
 
-    topics = {name: stream.topic for name, stream in pipeline.spec.streams.items()}
-    ends = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
+    ends = stream_ends(pipeline, broker=broker)
     deadline = time.monotonic() + MAY_WAIT_S
     while not stop.is_set():
         ingest.raise_error()
-        if all(ingest.reached(name, ends[topic]) for name, topic in topics.items()):
+        if all(ingest.reached(name, end) for name, end in ends.items()):
             return
         if time.monotonic() > deadline:
             raise HeadraceError(f"ingest did not catch up within {MAY_WAIT_S:.0f} s; run headrace demo again")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.connections import Broker
 from headrace.errors import BrokerError, HeadraceError
 from headrace.ingest.guard import check_start
-from headrace.ingest.source import end_offsets, read_topic
+from headrace.ingest.source import read_topic, stream_ends
 from headrace.ingest.writer import BatchReport, BatchWriter, Draining
 from headrace.lake.commit import storage_error
 from headrace.lake.layout import Layout
@@ -135,8 +135,7 @@ def start_ingest(
     """
     names = list(streams or pipeline.spec.streams)
     layout = Layout(pipeline.spec.lake.root)
-    topics = [pipeline.spec.streams[name].topic for name in names]
-    end_offsets(topics, bootstrap=broker.bootstrap, options=broker.options)
+    stream_ends(pipeline, names, broker=broker)
     ring = pipeline_ring(pipeline, notify=notify)
     release = ExitStack()
     running: dict[str, Running] = {}

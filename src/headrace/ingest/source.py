@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from headrace.connections import Broker
 from headrace.errors import BrokerError
+from headrace.spec.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -95,6 +97,17 @@ def end_offsets(topics: Iterable[str], *, bootstrap: str, options: Mapping[str, 
         raise unreachable(bootstrap, error) from None
     finally:
         consumer.close()
+
+
+def stream_ends(
+    pipeline: Pipeline, streams: Iterable[str] | None = None, *, broker: Broker
+) -> dict[str, dict[int, int]]:
+    """Stream (all of the pipeline's, or these) to partition to the offset where its topic ends now. Raises as above."""
+    topics = {
+        name: pipeline.spec.streams[name].topic for name in (pipeline.spec.streams if streams is None else streams)
+    }
+    ends = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
+    return {name: ends[topic] for name, topic in topics.items()}
 
 
 def unreachable(bootstrap: str, error: BaseException) -> BrokerError:

@@ -19,8 +19,8 @@ from rich.table import Table
 from headrace.ingest.writer import BatchReport
 from headrace.serving.run import ScoreReport
 
-EndOffsets = Callable[[], dict[str, dict[int, int]]]
-"""Stream to partition to the topic's end offset, as of now."""
+EndOffsets = Callable[[str], dict[int, int]]
+"""For a stream: partition to the topic's end offset, as of now."""
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Progress:
         if self._end_offsets is None:
             return None
         try:
-            ends = self._end_offsets().get(report.stream, {})
+            ends = self._end_offsets(report.stream)
         except Exception:  # progress must not end a job whose data is safe
             return None
         return sum(max(end - report.until.get(partition, 0), 0) for partition, end in ends.items())

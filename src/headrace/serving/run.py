@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, SpecError
 from headrace.ingest.run import Running, pipeline_ring, start_stream
-from headrace.ingest.source import end_offsets
+from headrace.ingest.source import stream_ends
 from headrace.ingest.writer import BatchReport
 from headrace.lake import delta
 from headrace.lake.commit import append_once
@@ -258,18 +258,14 @@ def start_scoring(
     features, model, scoring = _sections(pipeline)
     registry.open_tracking(tracking)
     registry.champion_version(model.name, model.alias)
-    spec, layout, name = pipeline.spec, Layout(pipeline.spec.lake.root), model.name
-    topics = {stream: spec.streams[stream].topic for stream in features.streams}
+    layout, name = Layout(pipeline.spec.lake.root), model.name
     ensure_topic(scoring.topic, broker=broker)
 
-    requests_topic = spec.streams[features.requests].topic
-
     def topic_end() -> dict[int, int]:
-        return end_offsets([requests_topic], bootstrap=broker.bootstrap, options=broker.options)[requests_topic]
+        return stream_ends(pipeline, [features.requests], broker=broker)[features.requests]
 
     def fence() -> dict[str, object]:
-        ends = end_offsets(topics.values(), bootstrap=broker.bootstrap, options=broker.options)
-        return {"fence": {stream: ends[topic] for stream, topic in topics.items()}}
+        return {"fence": stream_ends(pipeline, features.streams, broker=broker)}
 
     release = ExitStack()
     try:
