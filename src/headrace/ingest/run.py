@@ -126,12 +126,14 @@ def start_ingest(
     streams: Iterable[str] | None = None,
     on_batch: Callable[[BatchReport], None] = lambda report: None,
     on_close: Callable[[Mapping[str, CompiledSuite]], object] = lambda suites: None,
+    on_step: Callable[[str], None] = lambda step: None,
     notify: Notify = lambda line: None,
 ) -> Ingest:
     """Check, create what is absent, and start one query per stream.
 
     ``until_caught_up``: read up to the offsets that the topics end at now, then end. Raises BrokerError, CheckpointError,
-    KeyRingError or StorageError where the job must not start.
+    KeyRingError or StorageError where the job must not start. ``on_step`` hears each step of each micro-batch
+    (``headrace.ingest.writer.STEPS``).
     """
     names = list(streams or pipeline.spec.streams)
     layout = Layout(pipeline.spec.lake.root)
@@ -157,6 +159,7 @@ def start_ingest(
                 until_caught_up=until_caught_up,
                 trigger_seconds=trigger_seconds,
                 on_batch=on_batch,
+                on_step=on_step,
             )
     except BaseException:
         Ingest(running, release, suites, on_close).close()
@@ -196,6 +199,7 @@ def start_stream(
     annotate: Callable[[], Mapping[str, Any]] = dict,
     keep_payload: bool = True,
     starting_at: datetime | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Running:
     """Check, create the table if it is absent, and start the query that fills it.
 
@@ -214,7 +218,7 @@ def start_stream(
     )  # fmt: skip
     writer = BatchWriter(
         spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=until, annotate=annotate,
-        keep_payload=keep_payload,
+        keep_payload=keep_payload, on_step=on_step,
     )  # fmt: skip
     query = records.writeStream.queryName(name).option("checkpointLocation", checkpoint).foreachBatch(writer)
     if until_caught_up:

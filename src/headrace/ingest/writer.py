@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from headrace.ingest.checkpoint import Checkpoint
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.log import reached, read_log
-from headrace.lake.tables import ACCEPTED, QUARANTINED
+from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.quality import count_aggregates
 from headrace.stages.stages import Way, finished, labelled
 
@@ -33,6 +34,7 @@ class BatchReport:
     batch_id: int
     accepted: int
     quarantined: int
+    duplicate: int
     seconds: float
     until: dict[int, int]
     """Partition to end offset."""
@@ -41,7 +43,11 @@ class BatchReport:
 
     @property
     def rows(self) -> int:
-        return self.accepted + self.quarantined
+        return self.accepted + self.quarantined + self.duplicate
+
+
+STEPS = ("begun", "planned", "committed", "skipped", "reported")
+"""What a micro-batch reaches, in this order: ``skipped`` stands in for ``committed`` where the table holds the batch already."""
 
 
 class Draining(Exception):
@@ -62,15 +68,18 @@ class BatchWriter:
         until: Mapping[int, int],
         annotate: Callable[[], Mapping[str, Any]],
         keep_payload: bool,
+        on_step: Callable[[str], None],
     ) -> None:
-        """``until``: partition to the offset up to which the table holds every record when the query starts."""
-        self._annotate, self._keep_payload = annotate, keep_payload
+        """``until``: partition to the offset up to which the table holds every record when the query starts.
+
+        ``on_step`` hears each of ``STEPS`` as it is reached.
+        """
+        self._annotate, self._keep_payload, self._on_step = annotate, keep_payload, on_step
         self._spark, self._way, self._table = spark, way, table
         self._checkpoint = Checkpoint(spark, checkpoint)
         self._on_batch = on_batch
         self._draining = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
+        self._turn = threading.RLock()
         self._done: int | None = None
         self.error: BaseException | None = None
         self._until = dict(until)
@@ -82,24 +91,31 @@ class BatchWriter:
     def drain(self) -> None:
         """Let the batch that runs finish, let no other begin, and wait."""
         self._draining.set()
-        self._idle.wait()
+        with self._turn:
+            pass
+
+    @contextmanager
+    def between_batches(self) -> Generator[None]:
+        """The table for oneself: the batch that runs is finished first, and none begins meanwhile."""
+        with self._turn:
+            yield
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
-        self._idle.clear()
-        try:
-            if self._draining.is_set():
-                raise Draining
-            report = self._write(batch, batch_id)
-            self._until |= report.until
-            self._on_batch(report)
-        except BaseException as error:
-            self.error = error
-            raise
-        finally:
-            self._idle.set()
+        with self._turn:
+            try:
+                if self._draining.is_set():
+                    raise Draining
+                report = self._write(batch, batch_id)
+                self._until |= report.until
+                self._on_batch(report)
+                self._on_step("reported")
+            except BaseException as error:
+                self.error = error
+                raise
 
     def _write(self, batch: DataFrame, batch_id: int) -> BatchReport:
         begun = time.monotonic()
+        self._on_step("begun")
         spark, topic = self._spark, self._way.stream.topic
         query = self._checkpoint.query_id()
         app_id = f"{query}/{self._way.name}"
@@ -122,7 +138,9 @@ class BatchWriter:
                 "spec": self._way.spec_version,
                 **self._annotate(),
             }
+            self._on_step("planned")
             checks = self._append(batch, batch_id, app_id, metadata)
+        self._on_step("skipped" if repeated else "committed")
         report = self._report(batch_id, checks, before, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
@@ -149,12 +167,14 @@ class BatchWriter:
     def _report(
         self, batch_id: int, checks: dict[str, int], before: int, until: dict[int, int], repeated: bool, seconds: float
     ) -> BatchReport:
-        accepted = quarantined = 0
+        rows = dict.fromkeys((ACCEPTED, QUARANTINED, DUPLICATE), 0)
         for entry in read_log(self._spark, self._table, after=before if not repeated else -1):
             if entry.batch == batch_id:
-                accepted += entry.rows(ACCEPTED)
-                quarantined += entry.rows(QUARANTINED)
-        return BatchReport(self._way.name, batch_id, accepted, quarantined, seconds, until, checks)
+                rows = {verdict: count + entry.rows(verdict) for verdict, count in rows.items()}
+        return BatchReport(
+            stream=self._way.name, batch_id=batch_id, accepted=rows[ACCEPTED], quarantined=rows[QUARANTINED],
+            duplicate=rows[DUPLICATE], seconds=seconds, until=until, checks=checks,
+        )  # fmt: skip
 
     def _stop_above(self, report: BatchReport) -> None:
         limit = self._way.stream.stop_above

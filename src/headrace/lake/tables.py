@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-ACCEPTED, QUARANTINED = "accepted", "quarantined"
+ACCEPTED, QUARANTINED, DUPLICATE = "accepted", "quarantined", "duplicate"
+"""The verdicts: each record of a topic is in its table once, under one of them."""
 EVENT_PARTITIONS = ("ingest_date", "verdict")
 
 

@@ -30,13 +30,14 @@ class StreamCount:
     batches: int = 0
     accepted: int = 0
     quarantined: int = 0
+    duplicate: int = 0
     seconds: float = 0.0
     last_seconds: float = 0.0
     lag: int | None = None
 
     @property
     def rows(self) -> int:
-        return self.accepted + self.quarantined
+        return self.accepted + self.quarantined + self.duplicate
 
 
 class Progress:
@@ -70,6 +71,7 @@ class Progress:
             count.batches += 1
             count.accepted += report.accepted
             count.quarantined += report.quarantined
+            count.duplicate += report.duplicate
             count.seconds += report.seconds
             count.last_seconds, count.lag = report.seconds, lag
         self.log(
