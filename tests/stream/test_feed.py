@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from headrace.embedded.kafka import KafkaBroker
 from headrace.errors import BrokerError, HeadraceError
-from headrace.feed import FLIGHT_TOPICS, Record, feed_flights, produce
+from headrace.feed import FLIGHT_TOPICS, Record, feed, feed_flights, flights_of, produce
 from headrace.feed.flight_events import UPCOMING, timeline
 
 WEEK = {"start": date(2013, 1, 1), "end": date(2013, 1, 7)}
@@ -248,3 +248,17 @@ def test_a_broker_that_dies_fails_the_feed(tmp_path: Path, capfd: pytest.Capture
     finally:
         broker.stop()
     assert capfd.readouterr().err == ""
+
+
+def test_a_feed_keeps_to_its_rate_and_hears_a_stop_while_it_waits(empty: str) -> None:
+    day = {"start": date(2013, 1, 1), "end": date(2013, 1, 1)}
+    size = timeline(**day).size
+    produced = feed(flights_of(**day), bootstrap=empty, rate=size / 2)
+    assert (produced.complete, produced.records) == (True, size)
+    assert produced.seconds > 1.5  # the last record is due after 2 s, and those of its instant together
+    remove(empty)
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    stopped = feed(flights_of(**day), bootstrap=empty, rate=10, stop=stop)
+    assert not stopped.complete
+    assert stopped.records < size

@@ -1,4 +1,4 @@
-"""``feed``, ``ingest``, ``train``, ``score`` and ``demo``: what moves records and makes models."""
+"""``ingest``, ``train``, ``score`` and ``demo``: what moves records and makes models."""
 
 from __future__ import annotations
 
@@ -25,39 +25,6 @@ CaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="read up to wh
 Trigger = Annotated[float, typer.Option(min=0.1, help="seconds between two micro-batches")]
 Master = Annotated[str | None, typer.Option(help="Spark master (default: all cores of this machine)")]
 Memory = Annotated[str, typer.Option("--driver-memory", help="memory of the Spark driver")]
-
-
-@app.command()
-def feed(
-    name: Annotated[str, typer.Argument(metavar="PIPELINE", help="which shipped data: flights")],
-    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="first day (New York)")],
-    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="last day, included")],
-    speed: Annotated[float, typer.Option(min=0, help="times real time; 0 is as fast as it goes")] = 0,
-    again: Annotated[bool, typer.Option(help="send days again that the topics already hold")] = False,
-    conf: Annotated[Path, typer.Option(help="folder of the pipeline files")] = Path("conf"),
-) -> None:
-    """Send the shipped data to Kafka in the order in which it happened.
-
-    Example: headrace feed flights --from 2013-01-01 --to 2013-03-31
-    """
-    from headrace.feed.progress import feed_with_progress
-    from headrace.spec import load
-
-    if name != "flights":
-        raise typer.BadParameter(f"no data called {name!r}; expected flights")
-    broker = _connect(load(conf / name))
-    with stopping() as stop:
-        made = feed_with_progress(
-            broker=broker, start=start.date(), end=end.date(), speed=speed, again=again, stop=stop
-        )
-    first, last = (when.isoformat() if when else None for when in (made.first, made.last))
-    print(
-        json.dumps(
-            {"records": made.records, **made.counts, "first": first, "last": last, "seconds": round(made.seconds, 2)}
-        )
-    )
-    if not made.complete:
-        raise KeyboardInterrupt
 
 
 @app.command()

@@ -30,12 +30,13 @@ MAY_WAIT_S = 120.0
 def history(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker) -> None:
     """January and February: feed, ingest until caught up, train, gate."""
     from headrace.connections import connect_tracking
+    from headrace.feed import flights_of
     from headrace.feed.progress import feed_with_progress
     from headrace.monitoring.progress import Progress
     from headrace.training.run import train
 
     demo.step("feeding January and February 2013 into Kafka")
-    made = feed_with_progress(broker=broker, start=HISTORY[0], end=HISTORY[1], speed=0, again=False, stop=demo.stop)
+    made = feed_with_progress(flights_of(*HISTORY), broker=broker, stop=demo.stop)
     demo.produced += made.records
     demo.step(
         f"{made.records:,} records in Kafka after {made.seconds:.1f} s; ingesting: decode, check, anonymize, one commit"

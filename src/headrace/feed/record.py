@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 
 class Record(NamedTuple):
-    """What Kafka is given. ``sent_at`` is in ms since 1970 UTC: the record's timestamp, and when it could be known.
+    """What Kafka is given; a ``value`` of None is a tombstone.
 
+    ``sent_at`` is in ms since 1970 UTC: the record's timestamp, and when it could be known.
     A tuple rather than a dataclass: a year of flights is a million of them.
     """
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     sent_at: int
     headers: list[tuple[str, str | bytes | None]]
 
