@@ -85,5 +85,11 @@ class DataStopped(HeadraceError):
     exit_code = 14
 
 
+class RecordsLost(HeadraceError):
+    """Kafka deleted records (retention) that were not read: going on leaves a gap, which must be accepted in so many words."""
+
+    exit_code = 15
+
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C (the shell's own for SIGINT)."""

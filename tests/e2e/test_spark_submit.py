@@ -208,10 +208,7 @@ def test_a_submitted_job_that_must_not_start_exits_with_the_documented_code_and_
     assert done.returncode == 8, done.stderr[-3000:]
     sentences = [line for line in done.stdout.splitlines() if line.startswith("error: ")]  # spark-submit joins the two
     assert len(sentences) == 1
-    assert (
-        f"its checkpoint {pipeline / 'lake/checkpoints/ingest/readings'} is gone; restore the checkpoint"
-        in sentences[0]
-    )
+    assert f"its checkpoint {pipeline / 'lake/checkpoints/ingest/readings'} is gone; restore the one" in sentences[0]
     assert "Traceback" not in done.stdout + done.stderr
     assert "\tat " not in done.stdout + done.stderr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from pathlib import Path
 
@@ -136,9 +135,9 @@ def test_the_gx_result_holds_counts_and_no_value(poisoned) -> None:
 
 
 def test_a_second_run_finds_nothing_to_do(spark, poisoned, bootstrap: str) -> None:
-    before = DeltaTable(poisoned[1]).version()
+    before = sorted(DeltaTable(poisoned[1]).file_uris())
     assert ingest(spark, poisoned[0], bootstrap) == []
-    assert DeltaTable(poisoned[1]).version() == before
+    assert sorted(DeltaTable(poisoned[1]).file_uris()) == before
 
 
 def test_the_accounting_catches_a_planted_loss_a_duplicate_and_an_invented_row(
@@ -201,35 +200,6 @@ def test_new_records_are_read_from_where_the_last_run_ended(spark, fresh, bootst
     assert (
         account(Broker(bootstrap, {}), topic=topic, table=str(folder / "lake" / "events" / "readings")).in_kafka == 75
     )
-
-
-def test_a_checkpoint_that_does_not_belong_to_its_table_is_refused(spark, fresh, bootstrap: str) -> None:
-    pipeline, _, folder = fresh
-    ingest(spark, pipeline, bootstrap)
-    checkpoint = folder / "lake" / "checkpoints" / "ingest" / "readings"
-    kept = folder / "kept"
-    shutil.copytree(checkpoint, kept)
-
-    def refusal() -> str:
-        with pytest.raises(CheckpointError) as caught:
-            ingest(spark, pipeline, bootstrap)
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        shutil.copytree(kept, checkpoint)
-        return str(caught.value)
-
-    shutil.rmtree(checkpoint)
-    assert "its checkpoint" in refusal()
-    (checkpoint / "metadata").unlink()
-    assert "has lost its file 'metadata'" in refusal()
-    (checkpoint / "metadata").write_text('{"id":"11111111-1111-1111-1111-111111111111"}')
-    assert "is damaged" in refusal()  # its checksum file tells
-    (checkpoint / ".metadata.crc").unlink()
-    (checkpoint / "metadata").write_text('{"id":"11111111-1111-1111-1111-111111111111"}')
-    assert "is not the one that wrote table" in refusal()
-    shutil.rmtree(checkpoint / "offsets")
-    shutil.rmtree(checkpoint / "commits")
-    assert "was rolled back" in refusal()
-    assert ingest(spark, pipeline, bootstrap) == []
 
 
 def test_a_second_ingest_of_the_same_lake_is_refused_while_one_runs(spark, fresh, bootstrap: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +10,10 @@ import typer
 
 from headrace.cli.app import PipelinePath, app
 from headrace.cli.console import CONSOLE, say, stopping
+from headrace.cli.start import Master, Memory, connect_to_topics, moment, spark_for
 from headrace.errors import GateRefused
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from headrace.connections import Broker
     from headrace.ingest.writer import BatchReport
     from headrace.monitoring.progress import Progress
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 CaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="read up to where the topics end now, then end")]
 Trigger = Annotated[float, typer.Option(min=0.1, help="seconds between two micro-batches")]
-Master = Annotated[str | None, typer.Option(help="Spark master (default: all cores of this machine)")]
-Memory = Annotated[str, typer.Option("--driver-memory", help="memory of the Spark driver")]
 
 
 @app.command()
@@ -34,6 +30,12 @@ def ingest(
     trigger: Trigger = 1.0,
     master: Master = None,
     memory: Memory = "2g",
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss", help="go on although Kafka deleted records that were not read; the gap is recorded"
+        ),
+    ] = False,
 ) -> None:
     """Read every declared stream into its table: decoded, checked, anonymized, each record once.
 
@@ -45,9 +47,9 @@ def ingest(
     from headrace.spec import load
 
     loaded = load(pipeline)
-    broker = _connect_to_topics(loaded)
+    broker = connect_to_topics(loaded)
     with stopping() as stop, _progress(loaded, broker) as progress:
-        spark = _session(f"headrace ingest {loaded.name}", master, memory)
+        spark = spark_for(f"headrace ingest {loaded.name}", master, memory)
         quality = QualityLog(home_folder())
 
         def on_batch(report: BatchReport) -> None:
@@ -56,7 +58,7 @@ def ingest(
 
         job = start_ingest(
             spark, loaded, broker=broker, until_caught_up=until_caught_up, trigger_seconds=trigger, on_batch=on_batch,
-            notify=progress.notify,
+            notify=progress.notify, accept_loss=accept_loss,
         )  # fmt: skip
         try:
             job.wait(stop=stop)
@@ -84,8 +86,8 @@ def train(
     from headrace.training.run import train as run_training
 
     loaded = load(pipeline)
-    when = _when(as_of)
-    spark = _session(f"headrace train {loaded.name}", master, memory)
+    when = moment(as_of)
+    spark = spark_for(f"headrace train {loaded.name}", master, memory)
     done = run_training(spark, loaded, tracking=connect_tracking(loaded, home=home_folder()), as_of=when, notify=say)
     figures = {name: round(value, 4) for name, value in done.metrics.items()}
     print(
@@ -121,13 +123,13 @@ def score(
     from headrace.spec import load
 
     loaded = load(pipeline)
-    broker = _connect_to_topics(loaded)
+    broker = connect_to_topics(loaded)
     with stopping() as stop, _progress(loaded, broker) as progress:
-        spark = _session(f"headrace score {loaded.name}", master, memory)
+        spark = spark_for(f"headrace score {loaded.name}", master, memory)
         job = start_scoring(
             spark, loaded, broker=broker, tracking=connect_tracking(loaded, home=home_folder()),
             until_caught_up=until_caught_up, trigger_seconds=trigger, on_batch=progress.on_batch, on_score=progress.on_score,
-            notify=progress.notify, starting_at=_when(start) if start else None,
+            notify=progress.notify, starting_at=moment(start) if start else None,
         )  # fmt: skip
         job.run(stop=stop)
     if stop.is_set() and until_caught_up:
@@ -150,37 +152,8 @@ def demo(
         run_demo(home=home, fresh=fresh, speed=speed, stop=stop)
 
 
-def _session(app_name: str, master: str | None, memory: str) -> SparkSession:
-    from headrace.session import spark_session
-
-    return spark_session(app=app_name, master=master, driver_memory=memory, notify=say)
-
-
-def _connect(pipeline: Pipeline) -> Broker:
-    from headrace.connections import connect_broker, home_folder
-
-    return connect_broker(pipeline, home=home_folder(), notify=say)
-
-
-def _connect_to_topics(pipeline: Pipeline) -> Broker:
-    """As :func:`_connect`; a broker that does not answer or a topic that is absent is said before Spark starts."""
-    from headrace.ingest.source import stream_ends
-
-    broker = _connect(pipeline)
-    stream_ends(pipeline, broker=broker)
-    return broker
-
-
 def _progress(pipeline: Pipeline, broker: Broker) -> Progress:
     from headrace.ingest.source import stream_ends
     from headrace.monitoring.progress import Progress
 
     return Progress(end_offsets=lambda stream: stream_ends(pipeline, [stream], broker=broker)[stream], console=CONSOLE)
-
-
-def _when(text: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date; write 2013-03-01 or 2013-03-01T05:00:00Z") from None
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -11,13 +10,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker
-from headrace.errors import BrokerError, HeadraceError
-from headrace.ingest.guard import check_start
-from headrace.ingest.source import read_topic, stream_ends
+from headrace.errors import HeadraceError
+from headrace.ingest.failure import query_failure
+from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
+from headrace.ingest.position import Position
+from headrace.ingest.resume import resume_after
+from headrace.ingest.source import Topic, read_topic, stream_ends
 from headrace.ingest.writer import BatchReport, BatchWriter, Draining
-from headrace.lake.commit import storage_error
+from headrace.lake import delta
 from headrace.lake.layout import Layout
-from headrace.lake.lease import held
+from headrace.lake.lease import leased
 from headrace.lake.tables import EVENT_PARTITIONS, create_table
 from headrace.privacy.keys import SEAL, KeyRing, ensure_keys, open_ring, pseudonym_key
 from headrace.quality import CompiledSuite
@@ -57,13 +59,15 @@ class Running:
         error = self.writer.error
         if isinstance(error, Draining):
             return
-        if error is not None:
+        if isinstance(error, HeadraceError):
             raise error
+        if error is not None:
+            raise query_failure(str(error), stream=self.query.name or "", writer=self.writer) from error
         failure = self.query.exception()
         if failure is not None and _SPARK_55271 in str(failure):
             self.query = self.start()
         elif failure is not None:
-            raise _sentence(str(failure), self.query.name or "") from None
+            raise query_failure(str(failure), stream=self.query.name or "", writer=self.writer) from None
 
 
 class Ingest:
@@ -128,12 +132,14 @@ def start_ingest(
     on_close: Callable[[Mapping[str, CompiledSuite]], object] = lambda suites: None,
     on_step: Callable[[str], None] = lambda step: None,
     notify: Notify = lambda line: None,
+    accept_loss: bool = False,
 ) -> Ingest:
     """Check, create what is absent, and start one query per stream.
 
     ``until_caught_up``: read up to the offsets that the topics end at now, then end. Raises BrokerError, CheckpointError,
     KeyRingError or StorageError where the job must not start. ``on_step`` hears each step of each micro-batch
-    (``headrace.ingest.writer.STEPS``).
+    (``headrace.ingest.writer.STEPS``). RecordsLost is raised where Kafka deleted records that were not read, unless
+    ``accept_loss``: then the query goes on behind them, and the table's log keeps the ranges.
     """
     names = list(streams or pipeline.spec.streams)
     layout = Layout(pipeline.spec.lake.root)
@@ -144,14 +150,14 @@ def start_ingest(
     suites: dict[str, CompiledSuite] = {}
     try:
         for name in names:
-            release.enter_context(held(layout.locks, f"events/{name}"))
-        for name in names:
             way = prepare(spark, pipeline, name, ring=ring)
             if way.suite is not None:
                 suites[name] = way.suite
             running[name] = start_stream(
                 spark,
                 way,
+                release=release,
+                what=f"events/{name}",
                 table=layout.events(name),
                 checkpoint=layout.checkpoint(f"ingest/{name}"),
                 broker=broker,
@@ -160,6 +166,8 @@ def start_ingest(
                 trigger_seconds=trigger_seconds,
                 on_batch=on_batch,
                 on_step=on_step,
+                accept_loss=accept_loss,
+                notify=notify,
             )
     except BaseException:
         Ingest(running, release, suites, on_close).close()
@@ -189,6 +197,8 @@ def start_stream(
     spark: SparkSession,
     way: Way,
     *,
+    release: ExitStack,
+    what: str,
     name: str,
     table: str,
     checkpoint: str,
@@ -200,25 +210,42 @@ def start_stream(
     keep_payload: bool = True,
     starting_at: datetime | None = None,
     on_step: Callable[[str], None] = lambda step: None,
+    accept_loss: bool = False,
+    notify: Notify = lambda line: None,
 ) -> Running:
-    """Check, create the table if it is absent, and start the query that fills it.
+    """Check, create the table if it is absent, take its lease, and start the query that fills it.
 
+    ``release``: what ends the lease. ``what`` names the table in messages.
     ``annotate``: called in each batch, once its end offsets are fixed; what it gives is committed with the batch.
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
     """
     stream = way.stream
-    until = check_start(spark, checkpoint=checkpoint, table=table, topic=stream.topic)
+    topic = Topic(stream.topic, bootstrap=broker.bootstrap, options=broker.options)
     schema = table_schema(spark, way, keep_payload=keep_payload)
     protected = {*stream.protect, *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
     statistics = [field.name for field in schema if field.name not in protected]
-    create_table(spark, table, schema=schema, partitions=EVENT_PARTITIONS, statistics=statistics)
+
+    def check() -> Position | None:
+        return check_start(spark, checkpoint=checkpoint, table=table, topic=stream.topic, topic_id=topic.id())
+
+    if not delta.exists(spark, table):
+        check()  # before a new table makes a lost one look empty
+        create_table(spark, table, schema=schema, partitions=EVENT_PARTITIONS, statistics=statistics)
+    lease = release.enter_context(leased(spark, table, what=what, notify=notify))
+    position = check()
+    lost = lost_ranges(position.until, topic.earliest()) if position else {}
+    if position and lost:
+        if not accept_loss:
+            raise records_lost(stream.topic, lost)
+        position = resume_after(spark, position, stream=way.name, table=table, checkpoint=checkpoint, lost=lost)
+        notify(f"warning: stream {way.name!r} goes on without records that Kafka deleted: {in_words(lost)}")
     records = read_topic(
         spark, stream.topic, bootstrap=broker.bootstrap, options=broker.options, max_offsets=stream.max_offsets_per_trigger,
         starting_at=starting_at,
     )  # fmt: skip
     writer = BatchWriter(
-        spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=until, annotate=annotate,
-        keep_payload=keep_payload, on_step=on_step,
+        spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=position.until if position else {},
+        annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic,
     )  # fmt: skip
     query = records.writeStream.queryName(name).option("checkpointLocation", checkpoint).foreachBatch(writer)
     if until_caught_up:
@@ -226,22 +253,3 @@ def start_stream(
     else:
         query = query.trigger(processingTime=f"{int(trigger_seconds * 1000)} milliseconds")
     return Running(writer, query.start, query.start())
-
-
-def _sentence(text: str, stream: str) -> HeadraceError:
-    """A query's failure as one sentence."""
-    known = storage_error(Exception(text), f"stream {stream!r}")
-    if known:
-        return known
-    kinds = [kind for kind in re.findall(r"\[([A-Z][A-Z0-9_.]+)\]", text) if kind != "STREAM_FAILED"]
-    if "OffsetOutOfRange" in text or "failOnDataLoss" in text or "offset was changed" in text:
-        return BrokerError(
-            f"stream {stream!r}: Kafka no longer has records that were not read yet (retention, or a topic made anew); "
-            "restore them or start from a new lake"
-        )
-    if "TimeoutException" in text or "Connection to node" in text or "DisconnectException" in text:
-        return BrokerError(
-            f"stream {stream!r}: Kafka stopped answering; start the broker and run the same command again"
-        )
-    why = kinds[0] if kinds else "an error in Spark"  # its text may quote values
-    return HeadraceError(f"stream {stream!r} stopped by {why}; nothing was lost: run the same command again")

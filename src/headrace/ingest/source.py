@@ -75,13 +75,21 @@ def end_offsets(topics: Iterable[str], *, bootstrap: str, options: Mapping[str, 
 
     Raises BrokerError where the broker can't be reached or a topic is absent.
     """
+    found = held_offsets(topics, bootstrap=bootstrap, options=options)
+    return {topic: {partition: end for partition, (_, end) in held.items()} for topic, held in found.items()}
+
+
+def held_offsets(
+    topics: Iterable[str], *, bootstrap: str, options: Mapping[str, str]
+) -> dict[str, dict[int, tuple[int, int]]]:
+    """Topic to partition to the earliest offset that Kafka still holds, and the end offset. Raises as above."""
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
     settings = {"group.id": "headrace-offsets", "enable.auto.commit": False, "isolation.level": "read_committed"}
     consumer = Consumer({**client_settings(bootstrap, options), **settings})
     try:
         known = consumer.list_topics(timeout=TIMEOUT_S).topics
-        found: dict[str, dict[int, int]] = {}
+        found: dict[str, dict[int, tuple[int, int]]] = {}
         for topic in topics:
             metadata = known.get(topic)
             if metadata is None or metadata.error is not None:
@@ -89,7 +97,7 @@ def end_offsets(topics: Iterable[str], *, bootstrap: str, options: Mapping[str, 
                     f"topic {topic!r} does not exist at {bootstrap}; create it, or start its producer first"
                 )
             found[topic] = {
-                partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)[1]
+                partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
                 for partition in metadata.partitions
             }
         return found
@@ -97,6 +105,31 @@ def end_offsets(topics: Iterable[str], *, bootstrap: str, options: Mapping[str, 
         raise unreachable(bootstrap, error) from None
     finally:
         consumer.close()
+
+
+class Topic:
+    """What Kafka says of one topic now. All methods raise BrokerError where it can't be reached or the topic is absent."""
+
+    def __init__(self, name: str, *, bootstrap: str, options: Mapping[str, str]) -> None:
+        from confluent_kafka.admin import AdminClient
+
+        self.name, self._bootstrap, self._options = name, bootstrap, options
+        self._admin = AdminClient(client_settings(bootstrap, options))
+
+    def id(self) -> str:
+        """Kafka's own id of the topic; one that was deleted and made anew under the same name has another."""
+        from confluent_kafka import KafkaException, TopicCollection
+
+        try:
+            found = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=TIMEOUT_S)
+            return str(found[self.name].result(TIMEOUT_S).topic_id)
+        except (KafkaException, TimeoutError) as error:
+            raise unreachable(self._bootstrap, error) from None
+
+    def earliest(self) -> dict[int, int]:
+        """Partition to the first offset that Kafka still holds."""
+        held = held_offsets([self.name], bootstrap=self._bootstrap, options=self._options)[self.name]
+        return {partition: first for partition, (first, _) in held.items()}
 
 
 def stream_ends(

@@ -15,8 +15,11 @@ from pyspark.sql import functions as F
 
 from headrace.errors import DataStopped
 from headrace.ingest.checkpoint import Checkpoint
+from headrace.ingest.guard import remade
+from headrace.ingest.source import Topic
 from headrace.lake import delta
 from headrace.lake.commit import append_once
+from headrace.lake.lease import Lease
 from headrace.lake.log import reached, read_log
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.quality import count_aggregates
@@ -69,6 +72,8 @@ class BatchWriter:
         annotate: Callable[[], Mapping[str, Any]],
         keep_payload: bool,
         on_step: Callable[[str], None],
+        lease: Lease,
+        topic: Topic,
     ) -> None:
         """``until``: partition to the offset up to which the table holds every record when the query starts.
 
@@ -82,11 +87,13 @@ class BatchWriter:
         self._turn = threading.RLock()
         self._done: int | None = None
         self.error: BaseException | None = None
-        self._until = dict(until)
+        self._lease, self.topic, self._topic_id = lease, topic, topic.id()
+        self.until = dict(until)
+        """Partition to the offset up to which the table holds every record."""
 
     def reached(self, end: Mapping[int, int]) -> bool:
         """Whether the table holds all records before these offsets."""
-        return reached(self._until, end)
+        return reached(self.until, end)
 
     def drain(self) -> None:
         """Let the batch that runs finish, let no other begin, and wait."""
@@ -106,7 +113,7 @@ class BatchWriter:
                 if self._draining.is_set():
                     raise Draining
                 report = self._write(batch, batch_id)
-                self._until |= report.until
+                self.until |= report.until
                 self._on_batch(report)
                 self._on_step("reported")
             except BaseException as error:
@@ -116,7 +123,8 @@ class BatchWriter:
     def _write(self, batch: DataFrame, batch_id: int) -> BatchReport:
         begun = time.monotonic()
         self._on_step("begun")
-        spark, topic = self._spark, self._way.stream.topic
+        spark, topic = self._spark, self.topic.name
+        self.check_topic()
         query = self._checkpoint.query_id()
         app_id = f"{query}/{self._way.name}"
         if self._done is None:  # asking the table costs a job; later batches can't have been written before
@@ -133,6 +141,7 @@ class BatchWriter:
                 "query": query,
                 "batch": batch_id,
                 "topic": topic,
+                "topic_id": self._topic_id,
                 "from": self._checkpoint.start(batch_id).get(topic, {}),
                 "until": until,
                 "spec": self._way.spec_version,
@@ -161,8 +170,14 @@ class BatchWriter:
                 "ingest_date": F.lit(now.date()),
             }
         )
-        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=metadata)
+        self._lease.require()
+        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=metadata, what=self._lease.what)
         return {name: int(value or 0) for name, value in observation.get.items()} if observation else {}
+
+    def check_topic(self) -> None:
+        """Raise CheckpointError where the topic is not the one that the query began to read."""
+        if self.topic.id() != self._topic_id:
+            raise remade(self.topic.name, self._table)
 
     def _report(
         self, batch_id: int, checks: dict[str, int], before: int, until: dict[int, int], repeated: bool, seconds: float

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import StorageError
+from headrace.lake.lease import lost
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def append_once(rows: DataFrame, path: str, *, app_id: str, version: int, metadata: Mapping[str, Any]) -> None:
+def append_once(
+    rows: DataFrame, path: str, *, app_id: str, version: int, metadata: Mapping[str, Any], what: str = "this table"
+) -> None:
     """Append ``rows`` in one commit that carries ``metadata``; Delta skips it where ``(app_id, version)`` was committed before.
 
-    Raises StorageError where the disk is full or the path can't be written.
+    Raises StorageError where the disk is full or the path can't be written, and CheckpointError where another job took the
+    lease of ``what`` meanwhile.
     """
     try:
         (
@@ -28,6 +32,8 @@ def append_once(rows: DataFrame, path: str, *, app_id: str, version: int, metada
             .save(path)
         )
     except Exception as error:
+        if "DELTA_METADATA_CHANGED" in str(error):
+            raise lost(what) from None
         raise storage_error(error, path) or error from None
 
 

@@ -1,4 +1,4 @@
-"""Facts about a Delta table that Spark's own API does not answer: its version and its transactions."""
+"""What Spark's own API does not offer of a Delta table: its version, its transactions and its properties."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ def transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     transactions = _snapshot(spark, path).setTransactions()
     found = [t.version() for t in (transactions.apply(i) for i in range(transactions.size())) if t.appId() == app_id]
     return max(found) if found else None
+
+
+def table_property(spark: SparkSession, path: str, name: str) -> str | None:
+    """A property of the table as of its newest version, or None where it has none of that name."""
+    found = _snapshot(spark, path).metadata().configuration().get(name)
+    return str(found.get()) if found.isDefined() else None
+
+
+def set_property(spark: SparkSession, path: str, name: str, value: str) -> None:
+    """Set a property in one commit: a change of metadata, which fails every append that began before it."""
+    text = value.replace("\\", "\\\\").replace("'", "\\'")
+    spark.sql(f"ALTER TABLE {identifier(path)} SET TBLPROPERTIES ('{name}' = '{text}')")
+
+
+def identifier(path: str) -> str:
+    """How SQL names the table at ``path``."""
+    return f"delta.`{path.replace('`', '``')}`"
 
 
 def java(spark: SparkSession) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from headrace.lake.delta import java
@@ -21,6 +22,53 @@ def read_text(spark: SparkSession, path: str) -> str | None:
         return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
     finally:
         stream.close()
+
+
+def write_text(spark: SparkSession, path: str, text: str) -> None:
+    """Write a file (UTF-8), and its folders: a reader sees the old text, the new text, and nothing between.
+
+    On a file system it is written under another name and moved; an object store shows a file only when it is complete.
+    """
+    hadoop_path, system = _open(spark, path)
+    scheme = str(system.getUri().getScheme())
+    if scheme == "file":
+        system = system.getRawFileSystem()  # a checksum file could not be replaced in the same instant
+    whole_or_not = scheme not in ("file", "hdfs")
+    written = hadoop_path if whole_or_not else hadoop_path.suffix(f".{secrets.token_hex(4)}.tmp")
+    stream = system.create(written, True)
+    try:
+        stream.write(bytearray(text.encode()))
+    finally:
+        stream.close()
+    if not whole_or_not:
+        _replace(spark, system, written, hadoop_path)
+
+
+def _replace(spark: SparkSession, system: Any, written: Any, path: Any) -> None:
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+    if str(system.getUri().getScheme()) == "file":
+        system.rename(written, path)
+        return
+    kind = jvm.org.apache.hadoop.fs.Options.Rename
+    options: Any = spark.sparkContext._gateway.new_array(kind, 1)  # pyright: ignore
+    options[0] = kind.OVERWRITE
+    jvm.org.apache.hadoop.fs.FileContext.getFileContext(system.getUri(), system.getConf()).rename(
+        written, path, options
+    )
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    """Whether there is a file or folder."""
+    hadoop_path, system = _open(spark, path)
+    return bool(system.exists(hadoop_path))
+
+
+def move(spark: SparkSession, path: str, to: str) -> None:
+    """Give a file or folder another name, at which nothing stands. Raises OSError where the file system refuses."""
+    hadoop_path, system = _open(spark, path)
+    target, _ = _open(spark, to)
+    if not system.rename(hadoop_path, target):
+        raise OSError(f"can't move {path} to {to}")
 
 
 def names(spark: SparkSession, path: str) -> list[str]:

@@ -30,8 +30,3 @@ class Layout:
     def checkpoint(self, query: str) -> str:
         """A streaming query's checkpoint."""
         return f"{self.root}/checkpoints/{query}"
-
-    @property
-    def locks(self) -> str:
-        """Folder of the lock files of a local lake."""
-        return f"{self.root}/locks"

@@ -6,7 +6,7 @@ Read from ``_delta_log`` itself, so that it costs no scan of data and every figu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ class LogEntry:
     committed_at: datetime
     operation: str
     metadata: dict[str, Any]
+    parameters: dict[str, Any] = field(repr=False)
+    """Of the operation, as Delta writes them."""
     added: tuple[AddedFile, ...] = field(repr=False)
 
     @property
@@ -59,14 +61,26 @@ class LogEntry:
 
 def read_log(spark: SparkSession, path: str, *, after: int = -1) -> list[LogEntry]:
     """The table's commits with a version above ``after``, oldest first, as far back as the log reaches."""
-    found: list[LogEntry] = []
-    for name in files.names(spark, f"{path}/_delta_log"):
-        stem, _, kind = name.partition(".")
-        if kind == "json" and stem.isdigit() and int(stem) > after:
-            text = files.read_text(spark, f"{path}/_delta_log/{name}")
-            if text is not None:
-                found.append(_entry(int(stem), text))
-    return found
+    versions = (version for version in _versions(spark, path) if version > after)
+    return [entry for entry in (_read(spark, path, version) for version in versions) if entry is not None]
+
+
+def newest_first(spark: SparkSession, path: str) -> Iterator[LogEntry]:
+    """The table's commits, newest first; each is read when it is asked for."""
+    for version in reversed(_versions(spark, path)):
+        entry = _read(spark, path, version)
+        if entry is not None:
+            yield entry
+
+
+def _versions(spark: SparkSession, path: str) -> list[int]:
+    parts = (name.partition(".") for name in files.names(spark, f"{path}/_delta_log"))
+    return sorted(int(stem) for stem, _, kind in parts if kind == "json" and stem.isdigit())
+
+
+def _read(spark: SparkSession, path: str, version: int) -> LogEntry | None:
+    text = files.read_text(spark, f"{path}/_delta_log/{version:020d}.json")
+    return None if text is None else _entry(version, text)
 
 
 def offsets(told: Mapping[str, Any]) -> dict[int, int]:
@@ -89,7 +103,10 @@ def _entry(version: int, text: str) -> LogEntry:
         elif "add" in action:
             added.append(_added(action["add"]))
     when = datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC)
-    return LogEntry(version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), tuple(added))
+    return LogEntry(
+        version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), info.get("operationParameters", {}),
+        tuple(added),
+    )  # fmt: skip
 
 
 def _added(action: dict[str, Any]) -> AddedFile:

@@ -20,7 +20,7 @@ from headrace.ingest.writer import BatchReport
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.layout import Layout
-from headrace.lake.lease import held
+from headrace.lake.lease import leased
 from headrace.lake.log import offsets, read_log
 from headrace.lake.tables import ACCEPTED, create_table, read_accepted
 from headrace.serving.align import Alignment
@@ -214,7 +214,9 @@ class Scoring:
             "headrace": "scores", "batch": number, "model": model.name, "model_version": model.version, "run": model.run_id,
             "versions": versions,
         }  # fmt: skip
-        append_once(rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata)
+        append_once(
+            rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata, what=f"serving/{model.name}"
+        )  # fmt: skip
         return model.version
 
     def _current_model(self) -> registry.RegisteredModel:
@@ -269,15 +271,16 @@ def start_scoring(
 
     release = ExitStack()
     try:
-        release.enter_context(held(layout.locks, f"serving/{name}"))
         create_table(
             spark, layout.predictions(name), schema=predictions_schema(features), statistics=("at", "score_batch")
         )  # fmt: skip
+        release.enter_context(leased(spark, layout.predictions(name), what=f"serving/{name}", notify=notify))
         way = prepare(spark, pipeline, features.requests, ring=pipeline_ring(pipeline, notify=notify))
         requests = start_stream(
-            spark, way, table=layout.requests(name), checkpoint=layout.checkpoint(f"score/{name}/requests"), broker=broker,
-            name="requests", until_caught_up=until_caught_up, trigger_seconds=trigger_seconds, on_batch=on_batch,
-            annotate=fence, keep_payload=False, starting_at=starting_at,
+            spark, way, release=release, what=f"serving/{name}/requests", table=layout.requests(name),
+            checkpoint=layout.checkpoint(f"score/{name}/requests"), broker=broker, name="requests",
+            until_caught_up=until_caught_up, trigger_seconds=trigger_seconds, on_batch=on_batch, annotate=fence,
+            keep_payload=False, starting_at=starting_at, notify=notify,
         )  # fmt: skip
         publishing = start_publishing(
             spark, predictions=layout.predictions(name), checkpoint=layout.checkpoint(f"score/{name}/publish"),
