@@ -35,9 +35,9 @@ class LogEntry:
     committed_at: datetime
     operation: str
     metadata: dict[str, Any]
-    parameters: dict[str, Any] = field(repr=False)
-    """Of the operation, as Delta writes them."""
     added: tuple[AddedFile, ...] = field(repr=False)
+    parameters: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Of the operation, as Delta writes them."""
 
     @property
     def is_batch(self) -> bool:
@@ -104,8 +104,8 @@ def _entry(version: int, text: str) -> LogEntry:
             added.append(_added(action["add"]))
     when = datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC)
     return LogEntry(
-        version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), info.get("operationParameters", {}),
-        tuple(added),
+        version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), tuple(added),
+        info.get("operationParameters", {}),
     )  # fmt: skip
 
 
