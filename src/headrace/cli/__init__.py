@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ __all__ = ["app", "main"]
 def main() -> NoReturn:
     """Run a command and exit with its code (docs/exit-codes.md)."""
     code: object = 0
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)  # typer turns Ctrl-C, and what a command exits with, into a returned code
         if code == INTERRUPTED:
@@ -46,6 +48,11 @@ def main() -> NoReturn:
         )
         _leave(1)
     _leave(code if isinstance(code, int) else 0)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    """A verb that does not listen for SIGTERM itself ends as by Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _leave(code: int) -> NoReturn:

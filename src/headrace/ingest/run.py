@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker
 from headrace.errors import HeadraceError
+from headrace.ingest.abandon import abandoning
 from headrace.ingest.failure import query_failure
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
 from headrace.ingest.position import Position
@@ -75,18 +76,21 @@ class Ingest:
 
     def __init__(
         self,
+        spark: SparkSession,
         running: Mapping[str, Running],
         release: ExitStack,
         suites: Mapping[str, CompiledSuite],
         on_close: Callable[[Mapping[str, CompiledSuite]], object],
     ) -> None:
-        self._by_name, self._running, self._release, self._on_close = running, list(running.values()), release, on_close
+        self._spark, self._by_name, self._running = spark, running, list(running.values())
+        self._release, self._on_close = release, on_close
         self._closed = False
         self.suites = suites
         """The compiled suite of each stream that has one."""
 
     def wait(self, *, stop: threading.Event | None = None) -> None:
-        """Return when every query has ended (all caught up), or when ``stop`` is set and each batch that ran is finished.
+        """Return when every query has ended (all caught up), or when ``stop`` is set and each batch that ran is finished (or
+        abandoned, after ``GRACE_SECONDS``).
 
         Raises the error that ended a query.
         """
@@ -108,9 +112,15 @@ class Ingest:
             item.raise_error()
 
     def close(self) -> None:
-        """Stop between two batches: one that runs is finished first. Idempotent."""
+        """Stop between two batches: one that runs is finished first, or abandoned when it takes too long. Idempotent."""
+        now = threading.Event()
+        now.set()
+        with abandoning(self._spark, once=now) as abandoned:
+            for item in self._running:
+                item.writer.drain()
         for item in self._running:
-            item.writer.drain()
+            if abandoned.is_set():
+                item.writer.forget_abandoned()
         for item in self._running:
             if item.query.isActive:
                 item.query.stop()
@@ -170,9 +180,9 @@ def start_ingest(
                 notify=notify,
             )
     except BaseException:
-        Ingest(running, release, suites, on_close).close()
+        Ingest(spark, running, release, suites, on_close).close()
         raise
-    return Ingest(running, release, suites, on_close)
+    return Ingest(spark, running, release, suites, on_close)
 
 
 def pipeline_ring(pipeline: Pipeline, *, notify: Notify = lambda line: None) -> KeyRing:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from headrace.errors import DataStopped
+from headrace.errors import DataStopped, HeadraceError
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.guard import remade
 from headrace.ingest.source import Topic
@@ -100,6 +100,11 @@ class BatchWriter:
         self._draining.set()
         with self._turn:
             pass
+
+    def forget_abandoned(self) -> None:
+        """A batch that was cancelled in order to stop is no error: it is read again at the next start."""
+        if self.error is not None and not isinstance(self.error, HeadraceError):
+            self.error = Draining()
 
     @contextmanager
     def between_batches(self) -> Generator[None]:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, SpecError
+from headrace.ingest.abandon import abandoning
 from headrace.ingest.run import Running, pipeline_ring, start_stream
 from headrace.ingest.source import stream_ends
 from headrace.ingest.writer import BatchReport
@@ -102,22 +103,30 @@ class Scoring:
         """Score until ``stop`` is set, or until all requests are answered and published: those before the offsets at which
         ``until_caught_up`` or ``finish`` (once it is set) fixed the end of the topic.
         """
+        stop = stop or threading.Event()
+        with abandoning(self._spark, once=stop) as abandoned:
+            try:
+                self._loop(stop, finish=finish, interval_seconds=interval_seconds)
+            except Exception:
+                if not abandoned.is_set():
+                    raise
+            finally:
+                self.close()
+
+    def _loop(self, stop: threading.Event, *, finish: threading.Event | None, interval_seconds: float) -> None:
         end: dict[int, int] | None = None
-        try:
-            while True:
-                if end is None and finish is not None and finish.is_set():
-                    end = self._topic_end()
-                ended = not self._requests.active or (end is not None and self._requests.writer.reached(end))
-                done = self.step()
-                if stop is not None and stop.is_set():
-                    break
-                if ended and not self._waiting:
-                    self._publishing.processAllAvailable()
-                    break
-                if not done:
-                    (stop or threading.Event()).wait(interval_seconds)
-        finally:
-            self.close()
+        while True:
+            if end is None and finish is not None and finish.is_set():
+                end = self._topic_end()
+            ended = not self._requests.active or (end is not None and self._requests.writer.reached(end))
+            done = self.step()
+            if stop.is_set():
+                break
+            if ended and not self._waiting:
+                self._publishing.processAllAvailable()
+                break
+            if not done:
+                stop.wait(interval_seconds)
 
     def step(self) -> bool:
         """Answer what is ready now; whether there was anything. Never waits."""
