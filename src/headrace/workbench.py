@@ -16,8 +16,10 @@ from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
 from headrace.lake.tables import count_failed_rules, read_accepted, read_accepted_stream, read_quarantine
+from headrace.privacy.keys import open_ring
 from headrace.session import spark_session
 from headrace.spec import Pipeline, load
+from headrace.stages.opened import opened
 from headrace.training import registry
 from headrace.training.fit import importance
 from headrace.training.snapshot import read_snapshot
@@ -66,6 +68,14 @@ class Workbench:
         (warnings), ``batch_id``. Raises SpecError for a stream that is not declared, StorageError where it has no table yet.
         """  # fmt: skip
         return read_accepted(self.spark, self._events(stream))
+
+    def opened(self, stream: str, *paths: str) -> DataFrame:
+        """As :meth:`accepted`, with the encrypted values at these paths in clear (``string``). It needs the pipeline's key ring.
+
+        Raises SpecError for a path that is not encrypted, KeyRingError where the ring can't be read.
+        """
+        ring = open_ring(self.pipeline.spec.keys.ring)
+        return opened(self.accepted(stream), stream=self.pipeline.spec.streams[stream], paths=paths, ring=ring)
 
     def quarantine(self, stream: str) -> DataFrame:
         """The stream's quarantined rows, ``failed_rules`` and the sealed ``payload`` among their columns. Raises as above."""

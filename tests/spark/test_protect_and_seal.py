@@ -14,12 +14,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from headrace.errors import KeyRingError
+from headrace.privacy.encrypt import _encrypt_udf
 from headrace.privacy.keys import SEAL, KeyRing, ensure_keys, open_ring, pseudonym_key
-from headrace.privacy.protect import _pseudonym_udf, masked, pseudonymized
+from headrace.privacy.mask import masked
+from headrace.privacy.pseudonym import _preparer, pseudonymized
 from headrace.privacy.seal import _seal_udf, open_sealed, sealed
+from headrace.privacy.worker import text_function
+from headrace.spec.protect import Pseudonym
 from headrace.spec.stream import Stream
 from headrace.stages.anonymize import anonymize
 
+AIRCRAFT, PERSON = Pseudonym(pseudonym="aircraft"), Pseudonym(pseudonym="person")
 VALUES = [None, "", "N14228", "é\U0001f600", "N14228", " ", "x" * 500]
 RECORDS: list[tuple[bytes | None, bytes | None]] = [
     (None, None), (None, b"value"), (b"key", None), (b"", b""), (b"key", b""), (b"", None), (b"k\x00", b"\xff\x00" * 1000),
@@ -57,7 +62,7 @@ def sealed_rows(spark: SparkSession, ring: KeyRing) -> DataFrame:
 def test_a_pseudonym_is_the_hmac_of_the_value_under_the_domains_key(spark: SparkSession, ring: KeyRing) -> None:
     rows = (
         texts(spark)
-        .select("n", pseudonymized(F.col("v"), domain="aircraft", ring=ring).alias("p"))
+        .select("n", pseudonymized(F.col("v"), declared=AIRCRAFT, ring=ring).alias("p"))
         .orderBy("n")
         .collect()
     )
@@ -71,8 +76,8 @@ def test_pseudonyms_are_equal_within_a_domain_and_differ_between_domains(spark: 
     frame = texts(spark).repartition(3).where("v is not null")
     found = frame.select(
         "v",
-        pseudonymized(F.col("v"), domain="aircraft", ring=ring).alias("a"),
-        pseudonymized(F.col("v"), domain="person", ring=ring).alias("p"),
+        pseudonymized(F.col("v"), declared=AIRCRAFT, ring=ring).alias("a"),
+        pseudonymized(F.col("v"), declared=PERSON, ring=ring).alias("p"),
     ).collect()
     assert (
         len({row["v"] for row in found})
@@ -182,10 +187,11 @@ def plan_of(frame: DataFrame) -> bytes:
 
 def test_no_key_is_in_a_plan_or_in_what_workers_are_sent(spark: SparkSession, ring: KeyRing) -> None:
     frame = sealed_rows(spark, ring).crossJoin(
-        texts(spark).select(pseudonymized(F.col("v"), domain="aircraft", ring=ring).alias("p"))
+        texts(spark).select(pseudonymized(F.col("v"), declared=AIRCRAFT, ring=ring).alias("p"))
     )
     assert frame.count() == len(RECORDS) * len(VALUES)
     assert leaks(plan_of(frame), ring) == []
-    for udf in (_seal_udf(ring.path, 1), _pseudonym_udf(ring.path, "pseudonym/aircraft", 1)):
+    pseudonymize = text_function(_preparer(ring.path, "pseudonym/aircraft", 1, AIRCRAFT), steps=())
+    for udf in (_seal_udf(ring.path, 1), pseudonymize, _encrypt_udf(ring.path, "column/notes", 1, ("note",))):
         assert leaks(cloudpickle.dumps(udf.func), ring) == []
     assert leaks(str(sorted(spark.sparkContext.getConf().getAll())).encode(), ring) == []

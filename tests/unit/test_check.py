@@ -66,7 +66,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         "      tailnum: {pseudonym: aircraft}",
         "      tailnum: {mask: 2, pseudonim: aircraft}",
         0,
-        "unknown key 'streams.upcoming.protect.tailnum.pseudonim'; did you mean 'pseudonym'?",
+        "unknown key 'streams.upcoming.protect.tailnum.pseudonim'; expected one of mask",
     ),
     "unknown key in a list": (
         "      within: 2d",
@@ -196,7 +196,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         "      tailnum: {pseudonym: aircraft}",
         "      tail: {pseudonym: aircraft}",
         0,
-        "no column 'tail'; expected one of aircraft_seats, aircraft_year,",
+        "no column 'tail'; did you mean 'tailnum'?",
     ),
     "protected event time": (
         "      tailnum: {pseudonym: aircraft}",
@@ -208,7 +208,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         "      tailnum: {pseudonym: aircraft}",
         "      tailnum: hide",
         0,
-        "streams.upcoming.protect.tailnum: input should be 'drop', got 'hide'",
+        "streams.upcoming.protect.tailnum: expected drop, redact, public, or a mapping with one of pseudonym, mask,",
     ),
     "enriched column is reserved": (
         "columns: {aircraft_year: year",

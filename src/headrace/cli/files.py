@@ -15,15 +15,17 @@ def check(
     pipeline: PipelinePath,
     as_json: Annotated[bool, typer.Option("--json", help="problems as JSON lines")] = False,
 ) -> None:
-    """Say whether a pipeline file is right, without starting anything. Exit code 3 if it is not.
+    """Say whether a pipeline file is right, without starting anything. Exit code 3 if it is not; a warning does not count.
 
     Example: headrace check conf/flights
     """
     from headrace.errors import SpecError
-    from headrace.spec import examine
+    from headrace.located import read
+    from headrace.spec import examine, warn_of_unclassified
 
     loaded, problems = examine(pipeline)
-    for problem in problems:
+    warnings = [] if loaded is None or problems else warn_of_unclassified(loaded, read(loaded.file))
+    for problem in [*problems, *warnings]:
         if as_json:
             print(json.dumps({"file": str(problem.file), "line": problem.line, "message": problem.message}))
         else:

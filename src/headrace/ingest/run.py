@@ -13,6 +13,7 @@ from headrace.connections import Broker
 from headrace.errors import HeadraceError
 from headrace.ingest.abandon import abandoning
 from headrace.ingest.failure import query_failure
+from headrace.ingest.first_look import FirstLook
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
 from headrace.ingest.position import Position
 from headrace.ingest.resume import resume_after
@@ -22,11 +23,10 @@ from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.lease import leased
 from headrace.lake.tables import EVENT_PARTITIONS, create_table
-from headrace.privacy.keys import SEAL, KeyRing, ensure_keys, open_ring, pseudonym_key
+from headrace.privacy.keys import KeyRing, ensure_keys, needed_keys, open_ring
 from headrace.quality import CompiledSuite
 from headrace.spec.pipeline import Pipeline
-from headrace.spec.stream import Pseudonym
-from headrace.stages.stages import Way, prepare, table_schema
+from headrace.stages.stages import Way, prepare, table_schema, without_statistics
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -178,6 +178,7 @@ def start_ingest(
                 on_step=on_step,
                 accept_loss=accept_loss,
                 notify=notify,
+                first_look=FirstLook(way, notify),
             )
     except BaseException:
         Ingest(spark, running, release, suites, on_close).close()
@@ -187,14 +188,8 @@ def start_ingest(
 
 def pipeline_ring(pipeline: Pipeline, *, notify: Notify = lambda line: None) -> KeyRing:
     """The pipeline's key ring; a key that it lacks is generated, with a warning. Raises KeyRingError."""
-    domains = {
-        protection.pseudonym
-        for stream in pipeline.spec.streams.values()
-        for protection in stream.protect.values()
-        if isinstance(protection, Pseudonym)
-    }
     ring = pipeline.spec.keys.ring
-    made = ensure_keys(ring, [SEAL, *(pseudonym_key(domain) for domain in sorted(domains))])
+    made = ensure_keys(ring, needed_keys(pipeline))
     if made:
         notify(
             f"warning: made development keys ({', '.join(made)}) in {ring}; keep that file: without it pseudonyms change "
@@ -222,6 +217,7 @@ def start_stream(
     on_step: Callable[[str], None] = lambda step: None,
     accept_loss: bool = False,
     notify: Notify = lambda line: None,
+    first_look: FirstLook | None = None,
 ) -> Running:
     """Check, create the table if it is absent, take its lease, and start the query that fills it.
 
@@ -232,7 +228,7 @@ def start_stream(
     stream = way.stream
     topic = Topic(stream.topic, bootstrap=broker.bootstrap, options=broker.options)
     schema = table_schema(spark, way, keep_payload=keep_payload)
-    protected = {*stream.protect, *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
+    protected = {*without_statistics(way), *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
     statistics = [field.name for field in schema if field.name not in protected]
 
     def check() -> Position | None:
@@ -257,7 +253,11 @@ def start_stream(
         spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=position.until if position else {},
         annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic,
     )  # fmt: skip
-    query = records.writeStream.queryName(name).option("checkpointLocation", checkpoint).foreachBatch(writer)
+    query = (
+        records.writeStream.queryName(name)
+        .option("checkpointLocation", checkpoint)
+        .foreachBatch(first_look.before(writer) if first_look else writer)
+    )
     if until_caught_up:
         query = query.trigger(availableNow=True)
     else:

@@ -12,8 +12,11 @@ from headrace.quality.check import check_suite
 from headrace.quality.suite import read_suite, row_condition_sql
 from headrace.spec import columns
 from headrace.spec.check_features import check_features
+from headrace.spec.check_protect import check_domains, check_protect
+from headrace.spec.check_protected_use import check_protected_use
 from headrace.spec.connections import SECRET_WORDS
 from headrace.spec.environment import has_reference
+from headrace.spec.paths import UNKNOWN
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.schema_file import RESERVED
 from headrace.spec.sql import checked
@@ -25,8 +28,9 @@ def check_meaning(pipeline: Pipeline, document: Document) -> list[Problem]:
     problems = [*_check_secrets(document), *_check_topics(pipeline, document), *_check_references(pipeline, document)]
     for name in pipeline.schemas:
         problems += _check_stream(pipeline, name, document)
+    problems += check_domains(pipeline, document)
     if len(pipeline.schemas) == len(pipeline.spec.streams):
-        problems += check_features(pipeline, document)
+        problems += [*check_features(pipeline, document), *check_protected_use(pipeline, document)]
     return problems
 
 
@@ -89,17 +93,13 @@ def _check_stream(pipeline: Pipeline, name: str, document: Document) -> Iterable
         column = getattr(stream, role)
         if column not in normalized:
             yield document.problem(_no_column(column, normalized), *key, role)
-        elif normalized[column] not in ("timestamp", columns.UNKNOWN):
+        elif normalized[column] not in ("timestamp", UNKNOWN):
             yield document.problem(f"{role} {column!r} is a {normalized[column]}, expected a timestamp", *key, role)
     yield from _check_enrich(pipeline, stream, normalized, document, (*key, "enrich"))
     clear = columns.clear(stream, schema, pipeline.spec.references)
     for column in sorted(set(clear) & RESERVED - {stream.event_time, stream.known_at}):
         yield document.problem(f"column name {column!r} is reserved; choose another", *key)
-    for column in stream.protect:
-        if column not in clear:
-            yield document.problem(_no_column(column, clear), *key, "protect", column)
-        elif column in (stream.event_time, stream.known_at):
-            yield document.problem(f"{column!r} orders the rows and can't be protected", *key, "protect", column)
+    yield from check_protect(stream, clear, document, (*key, "protect"))
     yield from _check_expectations(pipeline, name, clear, document)
 
 

@@ -18,8 +18,10 @@ def check_features(pipeline: Pipeline, document: Document) -> list[Problem]:
     problems = list(_check_sections(pipeline, document))
     if spec.features is None:
         return problems
-    tables = {
-        name: columns.stored(stream, pipeline.schemas[name], spec.references) for name, stream in spec.streams.items()
+    tables = {  # with the dropped columns, of which check_protected_use speaks
+        name: columns.clear(stream, pipeline.schemas[name], spec.references)
+        | columns.stored(stream, pipeline.schemas[name], spec.references)
+        for name, stream in spec.streams.items()
     }
     problems += _check_requests(spec.features, spec.label, tables, document)
     for kind in ("last", "windows"):

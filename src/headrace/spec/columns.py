@@ -8,12 +8,12 @@ import sqlglot
 from sqlglot import exp
 
 from headrace.errors import SpecError
+from headrace.spec.paths import UNKNOWN, kind_at, with_kind
+from headrace.spec.protect import Encrypt, Generalize, Protection
 from headrace.spec.schema_file import SchemaFile
 from headrace.spec.sql import checked
 from headrace.spec.stream import Reference, Stream
 
-UNKNOWN = "unknown"
-"""Type of a derived column that does not end in a cast: nothing is checked against it."""
 _REFERENCE_TYPES = {"string": "string", "int": "int", "long": "bigint", "double": "double"}
 
 
@@ -37,12 +37,34 @@ def clear(stream: Stream, schema: SchemaFile, references: Mapping[str, Reference
 def stored(stream: Stream, schema: SchemaFile, references: Mapping[str, Reference]) -> dict[str, str]:
     """Column to type after ``anonymize``: what the table holds."""
     columns = clear(stream, schema, references)
-    for name, protection in stream.protect.items():
-        if protection == "drop":
-            columns.pop(name, None)
-        elif name in columns:
-            columns[name] = "string"
+    for path, protection in stream.protections.items():
+        kind = kind_at(columns, path)
+        if kind is None:
+            continue
+        name, *inner = path
+        new = stored_kind(kind, protection)
+        if inner:
+            columns[name] = with_kind(columns[name], tuple(inner), new)
+        elif new is None:
+            del columns[name]
+        else:
+            columns[name] = new
     return columns
+
+
+def stored_kind(kind: str, protection: Protection) -> str | None:
+    """Type of what is written in place of a protected value of a type; None where nothing is."""
+    if protection == "drop":
+        return None
+    if protection == "public":
+        return kind
+    if isinstance(protection, Encrypt):
+        return "binary"
+    if isinstance(protection, Generalize) and protection.generalize == "year":
+        return "int"
+    if isinstance(protection, Generalize) and protection.generalize in ("band", "grid"):
+        return "double" if kind.startswith("decimal") else kind
+    return "string"
 
 
 def _type_of(sql: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from headrace.errors import SpecError
 from headrace.located import Document, Problem, read
@@ -122,7 +122,8 @@ def _below(annotation: Any, part: int | str) -> Any:
     if get_origin(annotation) in (dict, tuple):
         return arguments[1] if get_origin(annotation) is dict else arguments[0]
     for argument in arguments:
-        found = argument if getattr(argument, "__name__", None) == part else _below(argument, part)
+        named = getattr(argument, "__name__", None) == part or Tag(str(part)) in get_args(argument)
+        found = argument if named else _below(argument, part)
         if found is not None:
             return found
     return None

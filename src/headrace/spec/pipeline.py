@@ -13,7 +13,7 @@ from headrace.spec.features import Features, Label
 from headrace.spec.model import Model, Scoring
 from headrace.spec.schema_file import SchemaFile
 from headrace.spec.section import Name, Section
-from headrace.spec.stream import Reference, Stream
+from headrace.spec.stream import Privacy, Reference, Stream
 
 
 class PipelineFile(Section):
@@ -25,6 +25,10 @@ class PipelineFile(Section):
     lake: Lake = Lake()
     mlflow: Mlflow = Mlflow()
     keys: Keys = Keys()
+    privacy: Privacy = Field(
+        default="warn",
+        description="what a value that looks personal, in a column that is not under protect, does: warn or strict",
+    )
     references: dict[Name, Reference] = Field(default={})
     streams: dict[Name, Stream] = Field(min_length=1)
     features: Features | None = None
@@ -61,6 +65,10 @@ class Pipeline:
                 if name:
                     digest.update((self.folder / name).read_bytes())
         return digest.hexdigest()[:12]
+
+    def strict(self, stream: str) -> bool:
+        """Whether a stream quarantines records with a value that looks personal in a column that nobody classified."""
+        return (self.spec.streams[stream].privacy or self.spec.privacy) == "strict"
 
     def suite_file(self, stream: str) -> Path | None:
         """Path of the stream's GX suite."""

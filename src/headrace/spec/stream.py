@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from headrace.spec.section import Duration, Name, Section
+from headrace.spec.paths import Path, parse_path
+from headrace.spec.protect import Protection
+from headrace.spec.section import Name, Section
 
 Unit = Literal["fahrenheit_to_celsius", "mph_to_ms", "miles_to_km", "feet_to_m", "inches_to_mm"]
+Privacy = Literal["warn", "strict"]
+"""What a value does that looks personal in a column that nobody classified: a warning, or its record is quarantined."""
 
 
 class Normalize(Section):
@@ -30,21 +34,6 @@ class Enrich(Section):
     columns: dict[Name, str] = Field(description="new column: column of the reference")
 
 
-class Pseudonym(Section):
-    """HMAC-SHA256 under the key of a domain: equal values stay equal, within the domain only."""
-
-    pseudonym: Name = Field(description="key domain; two pipelines can be joined only where they share it")
-
-
-class Mask(Section):
-    """Every character but the last N becomes ``*``."""
-
-    mask: Annotated[int, Field(ge=0, le=8)] = Field(description="how many characters at the end stay readable")
-
-
-Protection = Literal["drop"] | Pseudonym | Mask
-
-
 class Stream(Section):
     """A topic and the way of its records into the table ``events/<name>``."""
 
@@ -56,7 +45,10 @@ class Stream(Section):
     normalize: Normalize = Normalize()
     enrich: tuple[Enrich, ...] = ()
     expectations: str | None = Field(default=None, description="a Great Expectations suite (JSON)")
-    protect: dict[str, Protection] = Field(default={}, description="column: drop, pseudonym or mask")
+    protect: dict[str, Protection] = Field(
+        default={}, description="column, or path such as billing.name or contacts[].email: what is written in its place"
+    )
+    privacy: Privacy | None = Field(default=None, description="of this stream, if other than the pipeline's")
     unknown_fields: Literal["ignore", "quarantine"] = Field(
         default="ignore", description="what a field that the schema lacks does to its record"
     )
@@ -66,6 +58,24 @@ class Stream(Section):
     )
     max_offsets_per_trigger: Annotated[int, Field(ge=1)] = 200_000
 
+    @property
+    def protections(self) -> dict[Path, Protection]:
+        """What ``protect`` says, by the steps of each path."""
+        found: dict[Path, Protection] = {}
+        for text, protection in self.protect.items():
+            path = parse_path(text)
+            if path is not None:
+                found[path] = protection
+        return found
+
+    @property
+    def closed(self) -> dict[Path, Protection]:
+        """The protections under which a value is not written as it is."""
+        found = self.protections
+        for path in [path for path, protection in found.items() if protection == "public"]:
+            del found[path]
+        return found
+
 
 class Reference(Section):
     """A small table that streams are enriched from: a CSV file beside the pipeline, or inside an installed package."""
@@ -74,6 +84,3 @@ class Reference(Section):
     file: str
     key: str
     columns: dict[str, Literal["string", "int", "long", "double"]]
-
-
-__all__ = ["Duration", "Enrich", "Mask", "Normalize", "Protection", "Pseudonym", "Reference", "Stream", "Unit"]

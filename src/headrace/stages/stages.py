@@ -19,6 +19,7 @@ from headrace.stages.anonymize import anonymize
 from headrace.stages.decode import KAFKA_COLUMNS, REASONS, Decoder, decode, decoder
 from headrace.stages.enrich import enrich, load_reference
 from headrace.stages.normalize import normalize
+from headrace.stages.unclassified import Unclassified, find_unclassified, hidden, privacy_reasons, with_findings
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -41,6 +42,10 @@ class Way:
     suite: CompiledSuite | None
     ring: KeyRing
     spec_version: str
+    left_open: Unclassified
+    """What ``protect`` says nothing of."""
+    strict: bool
+    """Whether a value there that looks personal quarantines its record."""
 
     @property
     def decoded(self) -> Column:
@@ -56,7 +61,10 @@ def prepare(spark: SparkSession, pipeline: Pipeline, stream: str, *, ring: KeyRi
     references = {
         name: load_reference(spark, pipeline.spec.references[name], folder=pipeline.folder) for name in sorted(names)
     }
-    way = Way(stream, spec, decoder(stream=spec, schema=schema), schema, references, None, ring, pipeline.version)
+    way = Way(
+        stream, spec, decoder(stream=spec, schema=schema), schema, references, None, ring, pipeline.version,
+        find_unclassified(pipeline, stream), pipeline.strict(stream),
+    )  # fmt: skip
     file = pipeline.suite_file(stream)
     if file is None:
         return way
@@ -73,16 +81,27 @@ def clear(records: DataFrame, way: Way) -> DataFrame:
 
 
 def labelled(records: DataFrame, way: Way) -> DataFrame:
-    """As :func:`clear`, with ``failed_rules array<string>`` (decode reasons, then failed rule ids) and ``verdict``."""
+    """As :func:`clear`, with ``failed_rules array<string>`` and ``verdict``.
+
+    ``failed_rules`` holds decode reasons, then (under ``privacy: strict``) fields that look personal, then failed rule ids.
+    """
     events = clear(records, way)
-    if way.suite is None:
-        events = events.withColumn("failed_rules", F.col(REASONS))
-        critical = F.lit(False)
-    else:
-        events = events.withColumn("failed_rules", F.concat(REASONS, failed_rules(way.suite, decoded=way.decoded)))
-        critical = failed_critical(way.suite)
-    quarantined = ~way.decoded | critical
+    reasons = F.col(REASONS)
+    quarantined = ~way.decoded
+    if way.strict:
+        events = with_findings(events, left_open=way.left_open)
+        personal = privacy_reasons(events, left_open=way.left_open)
+        reasons, quarantined = F.concat(reasons, personal), quarantined | (F.size(personal) > 0)
+    if way.suite is not None:
+        reasons = F.concat(reasons, failed_rules(way.suite, decoded=way.decoded))
+        quarantined = quarantined | failed_critical(way.suite)
+    events = events.withColumn("failed_rules", reasons)
     return events.withColumn("verdict", F.when(quarantined, F.lit(QUARANTINED)).otherwise(F.lit(ACCEPTED)))
+
+
+def without_statistics(way: Way) -> set[str]:
+    """Columns whose least and greatest value must not be in the table's log: protected ones, and what looks personal by name."""
+    return {path[0] for path in way.stream.closed} | way.left_open.columns
 
 
 def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFrame:
@@ -90,7 +109,8 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
 
     ``keep_payload``: whether quarantined rows carry their original bytes, sealed.
     """
-    events = anonymize(rows, stream=way.stream, ring=way.ring)
+    events = hidden(rows, left_open=way.left_open) if way.strict else rows
+    events = anonymize(events, stream=way.stream, ring=way.ring)
     if keep_payload:
         record = {name: F.col(f"__{name}") for name in ("key", "value", "topic", "partition", "offset")}
         events = events.withColumn("payload", sealed(**record, ring=way.ring, when=F.col("verdict") == QUARANTINED))
