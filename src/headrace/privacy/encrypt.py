@@ -1,6 +1,6 @@
 """Encrypted columns: a value that only who holds the key ring can read, bound to its row and its place in it.
 
-Layout of an encrypted value: 1 byte format (2), 2 bytes key version, 12 bytes nonce, ciphertext (the value's text in UTF-8)
+Layout of an encrypted value: 1 byte format (67, a C), 2 bytes key version, 12 bytes nonce, ciphertext (the value's text in UTF-8)
 with its 16-byte tag. The record's coordinates and the path are the associated data, so a value can't be moved to another row
 or column.
 """
@@ -21,7 +21,7 @@ from headrace.spec.paths import Path, written
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-_FORMAT = 2
+_FORMAT = ord("C")
 _HEADER = struct.Struct(">BH")
 _NONCE = 12
 _START = _HEADER.size + _NONCE
@@ -46,6 +46,14 @@ def seal_value(secret: Any, version: int, text: str, place: bytes) -> bytes:
     """The encrypted value of a text at a place (coordinates and path). ``secret``: AES-GCM under the key of that version."""
     nonce = os.urandom(_NONCE)
     return _HEADER.pack(_FORMAT, version) + nonce + secret.encrypt(nonce, text.encode(), place)
+
+
+def renewed_values(
+    values: Column, *, path: Path, key: str, topic: Column, partition: Column, offset: Column, ring: KeyRing
+) -> Column:
+    """Encrypted values of any version as such of the newest one. A value that does not open fails, in the worker."""
+    name = column_key(key)
+    return _renew_udf(ring.path, name, ring.current(name), path)(values, topic, partition, offset)
 
 
 def open_value(secret: bytes, value: bytes, place: bytes) -> str:
@@ -89,6 +97,26 @@ def _encrypt_udf(ring_path: str, name: str, version: int, path: Path) -> Any:
         return over_leaves(values, lambda leaves, rows: _each(leaves, rows, one, pa.binary()))
 
     return arrow_udf(encrypt, array_of(BinaryType(), path))  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def _renew_udf(reference: str, name: str, version: int, path: Path) -> Any:
+    from pyspark.sql.functions import arrow_udf
+    from pyspark.sql.types import BinaryType
+
+    def renew(values: pa.Array, topic: pa.Array, partition: pa.Array, offset: pa.Array) -> pa.Array:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        newest, at = AESGCM(worker_key(reference, name, version)), places(path, topic, partition, offset)
+
+        def one(value: bytes, row: int) -> bytes:
+            old = key_version(value, at[row])
+            if old == version:
+                return value
+            return seal_value(newest, version, open_value(worker_key(reference, name, old), value, at[row]), at[row])
+
+        return over_leaves(values, lambda leaves, rows: _each(leaves, rows, one, pa.binary()))
+
+    return arrow_udf(renew, array_of(BinaryType(), path))  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def _decrypt_udf(ring_path: str, name: str, path: Path) -> Any:

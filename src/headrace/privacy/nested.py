@@ -60,6 +60,18 @@ def put(
     return value.withField(head, put(value[head], new, rest, chosen))
 
 
+def anywhere(value: Column, steps: Path, condition: Callable[[Column], Column]) -> Column:
+    """Whether the condition (never null) holds for what stands at the end of the steps, in any element of the arrays on the way."""
+    from pyspark.sql import functions as F
+
+    if not steps:
+        return condition(value)
+    head, rest = steps[0], steps[1:]
+    if head == ITEMS:
+        return F.coalesce(F.exists(value, lambda item: anywhere(item, rest, condition)), F.lit(False))
+    return anywhere(value[head], rest, condition)
+
+
 def array_of(kind: DataType, steps: Path) -> DataType:
     """The type in an array for each array on the way."""
     from pyspark.sql.types import ArrayType

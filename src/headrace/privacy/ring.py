@@ -1,7 +1,7 @@
 """The key ring as a value: versioned secrets by name, and what is known of each. Its text form is JSON.
 
-    {"keys": {"pseudonym/email": {"1": {"key": "<64 hex digits>", "made": "2026-01-01T00:00:00+00:00"},
-                                  "2": {"key": "...", "made": "...", "follows": 1}}}}
+{"keys": {"pseudonym/email": {"1": {"key": "<64 hex digits>", "made": "2026-01-01T00:00:00+00:00"},
+                              "2": {"key": "...", "made": "...", "follows": 1}}}}
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class KeyRing:
         version = max([*self.about.get(name, {}), *self.keys.get(name, {})], default=0) + 1
         made = About(datetime.now(UTC).isoformat(timespec="seconds"), follows)
         secret = secrets.token_bytes(KEY_BYTES)
-        return self._with(name, {**self.keys.get(name, {}), version: secret}, {**self.about.get(name, {}), version: made})
+        return self._with(
+            name, {**self.keys.get(name, {}), version: secret}, {**self.about.get(name, {}), version: made}
+        )
 
     def without_secret(self, name: str, version: int) -> KeyRing:
         """The ring in which a version's secret is destroyed; that it existed stays known."""
@@ -98,13 +100,17 @@ def parse_ring(text: str, path: str) -> KeyRing:
     try:
         for name, versions in json.loads(text)["keys"].items():
             entries = {int(version): entry for version, entry in versions.items()}
-            keys[str(name)] = {number: bytes.fromhex(entry["key"]) for number, entry in entries.items() if not entry.get("retired")}
+            keys[str(name)] = {
+                number: bytes.fromhex(entry["key"]) for number, entry in entries.items() if not entry.get("retired")
+            }
             about[str(name)] = {number: _about(entry) for number, entry in entries.items()}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise KeyRingError(f"{path} is not a key ring; restore it from your backup") from None
     for name, secrets_by_version in keys.items():
         if any(len(key) != KEY_BYTES for key in secrets_by_version.values()):
-            raise KeyRingError(f"key {name!r} in {path} is not {KEY_BYTES} bytes long; restore the ring from your backup")
+            raise KeyRingError(
+                f"key {name!r} in {path} is not {KEY_BYTES} bytes long; restore the ring from your backup"
+            )
     return KeyRing(path, keys, about)
 
 
@@ -122,9 +128,18 @@ Edit = Callable[[KeyRing], KeyRing]
 
 def _about(entry: dict[str, Any]) -> About:
     follows = entry.get("follows")
-    return About(str(entry.get("made") or entry.get("written", "")), None if follows is None else int(follows), entry.get("retired"))
+    return About(
+        str(entry.get("made") or entry.get("written", "")),
+        None if follows is None else int(follows),
+        entry.get("retired"),
+    )
 
 
 def _entry(known: About, secret: bytes | None) -> dict[str, Any]:
-    told = {"key": secret.hex() if secret is not None else None, "made": known.made, "follows": known.follows, "retired": known.retired}
+    told = {
+        "key": secret.hex() if secret is not None else None,
+        "made": known.made,
+        "follows": known.follows,
+        "retired": known.retired,
+    }
     return {name: value for name, value in told.items() if value is not None}

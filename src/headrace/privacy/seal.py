@@ -36,6 +36,11 @@ def sealed(
     return udf(F.when(when, topic), partition, offset, F.when(when, key), F.when(when, value))
 
 
+def resealed(*, payload: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing) -> Column:
+    """Sealed payloads of any key version as such of the newest one. One that does not open fails, in the worker."""
+    return _reseal_udf(ring.path, ring.current(SEAL))(payload, topic, partition, offset)
+
+
 def open_sealed(
     payload: bytes, *, topic: str, partition: int, offset: int, ring: KeyRing
 ) -> tuple[bytes | None, bytes | None]:
@@ -90,3 +95,41 @@ def _seal_udf(ring_path: str, version: int) -> Any:
         return pa.array(out, pa.binary())
 
     return arrow_udf(seal, BinaryType())  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def _reseal_udf(reference: str, version: int) -> Any:
+    from pyspark.sql.functions import arrow_udf
+    from pyspark.sql.types import BinaryType
+
+    def reseal(payload: pa.Array, topic: pa.Array, partition: pa.Array, offset: pa.Array) -> pa.Array:
+        rows = zip(payload.to_pylist(), topic.to_pylist(), partition.to_pylist(), offset.to_pylist(), strict=True)
+        out = [
+            None if row[0] is None else _reseal_one(reference, version, row[0], _coordinates(*row[1:])) for row in rows
+        ]
+        return pa.array(out, pa.binary())
+
+    return arrow_udf(reseal, BinaryType())  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def _reseal_one(reference: str, version: int, payload: bytes, coordinates: bytes) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    form, old = _HEADER.unpack_from(payload)
+    if old == version:
+        return payload
+    start = _HEADER.size + _NONCE
+    try:
+        clear = AESGCM(worker_key(reference, SEAL, old)).decrypt(
+            payload[_HEADER.size : start], payload[start:], coordinates
+        )
+    except InvalidTag:
+        raise KeyRingError(
+            f"the payload at {coordinates.decode()} does not open: it was changed; restore the row"
+        ) from None
+    nonce = os.urandom(_NONCE)
+    return (
+        _HEADER.pack(form, version)
+        + nonce
+        + AESGCM(worker_key(reference, SEAL, version)).encrypt(nonce, clear, coordinates)
+    )

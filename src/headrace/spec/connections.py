@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +64,18 @@ class Mlflow(Section):
 
 
 class Keys(Section):
-    """The key ring for pseudonyms and for the quarantine's payloads: a file of mode 0600."""
+    """The key ring for pseudonyms, encrypted columns and the quarantine's payloads."""
 
-    ring: str = ".headrace/keys.json"
+    ring: str = Field(
+        default=".headrace/keys.json",
+        description="a file of mode 0600; env:NAME, a variable that holds such a file's content; or vault:MOUNT/PATH",
+    )
+
+    @field_validator("ring")
+    @classmethod
+    def _a_place(cls, ring: str) -> str:
+        if ring.startswith("env:") and not re.fullmatch(r"env:[A-Za-z_]\w*", ring, re.ASCII):
+            raise ValueError("expected env:NAME, the name of an environment variable")
+        if ring.startswith("vault:") and not re.fullmatch(r"vault:[\w.-]+(/[\w.-]+)+", ring, re.ASCII):
+            raise ValueError("expected vault:MOUNT/PATH, such as vault:secret/headrace/payments")
+        return ring

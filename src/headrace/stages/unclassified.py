@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from headrace.privacy.nested import put, replaced, taken, type_at
+from headrace.privacy.nested import anywhere, put, replaced, taken, type_at
 from headrace.privacy.redact import meaning_of_text
 from headrace.privacy.worker import text_function
 from headrace.spec import columns
@@ -88,21 +88,12 @@ def hidden(events: DataFrame, *, left_open: Unclassified) -> DataFrame:
 
 def is_there(path: Path) -> Column:
     """Whether a row has a value at a path, in any element of the arrays on the way (never null)."""
-    return _any(F.col(path[0]), path[1:], lambda leaf: leaf.isNotNull())
+    return anywhere(F.col(path[0]), path[1:], lambda leaf: leaf.isNotNull())
 
 
 def was_found(found: Column, path: Path, pattern: Pattern | None = None) -> Column:
     """Whether a path's column of :func:`findings` holds a pattern, or any (never null)."""
     steps = (ITEMS,) * path.count(ITEMS)
     if pattern is None:
-        return _any(found, steps, lambda leaf: leaf.isNotNull())
-    return _any(found, steps, lambda leaf: F.coalesce(leaf == pattern, F.lit(False)))
-
-
-def _any(value: Column, steps: Path, condition: Callable[[Column], Column]) -> Column:
-    if not steps:
-        return condition(value)
-    head, rest = steps[0], steps[1:]
-    if head == ITEMS:
-        return F.coalesce(F.exists(value, lambda item: _any(item, rest, condition)), F.lit(False))
-    return _any(value[head], rest, condition)
+        return anywhere(found, steps, lambda leaf: leaf.isNotNull())
+    return anywhere(found, steps, lambda leaf: F.coalesce(leaf == pattern, F.lit(False)))

@@ -22,60 +22,62 @@ class VaultRing:
     def __init__(self, place: str) -> None:
         self._mount, _, self._path = place.partition("/")
         self.reference = f"vault:{place}"
-        if not self._mount or not self._path:
-            raise KeyRingError(f"keys.ring {self.reference!r} is incomplete; write vault:MOUNT/PATH, such as vault:secret/headrace")
 
     def read(self) -> str | None:
         """The text, or None where there is no such secret."""
         return self._read()[0]
 
     def change(self, edit: Callable[[str | None], str | None]) -> None:
-        """Written only over the version that was read (check-and-set); older versions are destroyed, since they hold old secrets."""
+        """Written only over the version that was read (check-and-set); older ones are destroyed: they hold old secrets."""
         from hvac.exceptions import InvalidRequest
 
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             text, version = self._read()
             changed = edit(text)
             if changed is None:
                 return
             try:
-                self._ask(lambda kv, new=changed, cas=version: kv.create_or_update_secret(
-                    path=self._path, secret={_FIELD: new}, cas=cas, mount_point=self._mount))  # fmt: skip
+                self._ask("create_or_update_secret", secret={_FIELD: changed}, cas=version)
             except InvalidRequest as error:
-                if "check-and-set" in str(error) and attempt + 1 < _ATTEMPTS:
+                if "check-and-set" in str(error):  # another change came between
                     continue
                 raise self._failed(error) from None
             if version:
-                self._ask(lambda kv, old=version: kv.destroy_secret_versions(
-                    path=self._path, versions=list(range(1, old + 1)), mount_point=self._mount))  # fmt: skip
+                self._ask("destroy_secret_versions", versions=list(range(1, version + 1)))
             return
+        raise KeyRingError(f"key ring {self.reference} is being changed by others; try again")
 
     def _read(self) -> tuple[str | None, int]:
         """The text and the secret's version (0: there is none)."""
-        from hvac.exceptions import InvalidPath
-
-        try:
-            answer = self._ask(lambda kv: kv.read_secret_version(
-                path=self._path, mount_point=self._mount, raise_on_deleted_version=True))  # fmt: skip
-        except InvalidPath:
+        answer = self._ask("read_secret_version", raise_on_deleted_version=True)
+        if answer is None:
             return None, 0
         data = answer["data"]
         return data["data"].get(_FIELD), int(data["metadata"]["version"])
 
-    def _ask(self, request: Callable[[Any], Any]) -> Any:
+    def _ask(self, request: str, **arguments: Any) -> Any:
+        """Vault's answer; None where there is no such secret. Raises InvalidRequest where Vault refuses what was written."""
         try:
             import hvac
             from hvac.exceptions import InvalidPath, InvalidRequest, VaultError
             from requests.exceptions import RequestException
         except ImportError:
-            raise PrerequisiteError("keys.ring is in Vault, and the package hvac is not installed: run pip install hvac.") from None
+            raise PrerequisiteError(
+                "keys.ring is in Vault, and the package hvac is not installed: run pip install hvac."
+            ) from None
         if not os.environ.get("VAULT_ADDR"):
-            raise KeyRingError(f"key ring {self.reference} needs VAULT_ADDR and VAULT_TOKEN in the environment; set them")
+            raise KeyRingError(
+                f"key ring {self.reference} needs VAULT_ADDR and VAULT_TOKEN in the environment; set them"
+            )
         client = hvac.Client(namespace=os.environ.get("VAULT_NAMESPACE"), timeout=10)
         try:
-            return request(client.secrets.kv.v2)
-        except (InvalidPath, InvalidRequest):
+            return getattr(client.secrets.kv.v2, request)(path=self._path, mount_point=self._mount, **arguments)
+        except InvalidRequest:
             raise
+        except InvalidPath as error:
+            if request == "read_secret_version":
+                return None
+            raise self._failed(error) from None
         except (VaultError, RequestException) as error:
             raise self._failed(error) from None
         finally:
@@ -84,6 +86,6 @@ class VaultRing:
     def _failed(self, error: Exception) -> KeyRingError:
         """The one sentence. An answer's own text is left out: it may quote what was sent."""
         return KeyRingError(
-            f"Vault at {os.environ.get('VAULT_ADDR')} did not give key ring {self.reference} ({type(error).__name__}); check the "
-            "address, the token and its policy"
+            f"Vault at {os.environ.get('VAULT_ADDR')} did not give or take key ring {self.reference} ({type(error).__name__}); "
+            "check the address, the token and its policy"
         )
