@@ -25,9 +25,17 @@ PROTECT = {
 
 
 def write_customers(
-    folder: Path, *, bootstrap: str, topic: str, protect: dict[str, Any] | None = None, **stream: Any
+    folder: Path,
+    *,
+    bootstrap: str,
+    topic: str,
+    protect: dict[str, Any] | None = None,
+    scored: bool = False,
+    **stream: Any,
 ) -> Pipeline:
-    """The pipeline in ``folder``, its lake and keys beside it. ``stream``: more keys of its one stream, ``customers``."""
+    """The pipeline in ``folder``, its lake and keys beside it. ``scored``: it has a model, whose requests are the customers and
+    whose ids are their addresses; ``stream``: more keys of the stream ``customers``.
+    """  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     fields = [{"name": name, "type": kind, **TEXT} for name, kind in FIELDS]
     (folder / "customers.json").write_text(json.dumps({"type": "struct", "fields": fields}))
@@ -35,10 +43,15 @@ def write_customers(
         "topic": topic, "schema": "customers.json", "event_time": "at", "known_at": "at",
         "protect": PROTECT if protect is None else protect, **stream,
     }  # fmt: skip
-    text = {
+    text: dict[str, Any] = {
         "pipeline": "shop", "kafka": {"bootstrap_servers": bootstrap}, "lake": {"path": str(folder / "lake")},
         "keys": {"ring": str(folder / "keys.json")}, "streams": {"customers": spec},
     }  # fmt: skip
+    if scored:
+        text["streams"]["outcomes"] = {**spec, "topic": f"{topic}-outcomes"}
+        text["features"] = {"requests": "customers", "id": "email", "columns": {"old": "1"}}
+        text["label"] = {"stream": "outcomes", "by": "email", "positive": "city = 'Delft'"}
+        text["model"] = {"name": "shop-model"}
     (folder / "pipeline.yaml").write_text(json.dumps(text, indent=1))
     return load(folder, {})
 

@@ -47,7 +47,11 @@ def wrong_commands(text: str) -> list[str]:
     found: list[str] = []
     for use in re.findall(r"\bheadrace ([a-z][a-z-]*[^`|;)&\n]*)", text):
         verb, *words = use.split()
-        options = {option for parameter in getattr(COMMANDS.get(verb), "params", []) for option in parameter.opts}
+        if words and words[0] in getattr(COMMANDS.get(verb), "commands", {}):  # such as headrace keys rotate
+            known, words = COMMANDS[verb].commands[words[0]], words[1:]
+        else:
+            known = COMMANDS.get(verb)
+        options = {option for parameter in getattr(known, "params", []) for option in parameter.opts}
         unknown = [word for word in words if word.startswith("--") and word not in {*options, "--help"}]
         if verb not in COMMANDS or unknown:
             found.append(use)

@@ -12,6 +12,7 @@ import typer
 from headrace.cli import feed as _feed  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import files as _files  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import jobs as _jobs  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import keys as _keys  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import resume as _resume  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import servers as _servers  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli.app import app

@@ -160,7 +160,7 @@ class BatchWriter:
         return report
 
     def _append(self, batch: DataFrame, batch_id: int, app_id: str, metadata: dict[str, Any]) -> dict[str, int]:
-        way = self._way
+        way = self._way.with_current_keys()
         rows = labelled(batch, way)
         observation = None
         if way.suite is not None:

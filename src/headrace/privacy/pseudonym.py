@@ -2,7 +2,7 @@
 
 The first version of a domain's key is applied to the normalized value, each later one to the pseudonym of the version that it
 follows: ``v2 = HMAC(key 2, "v1..." )``. So a pseudonym that was written under an old version becomes the newest one without the
-value that it stands for (docs/decisions/0009).
+value that it stands for (docs/decisions/0009-pseudonyms-follow-their-key.md).
 """
 
 from __future__ import annotations

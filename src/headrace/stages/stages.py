@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from headrace.lake.tables import ACCEPTED, QUARANTINED
-from headrace.privacy.keys import KeyRing
+from headrace.privacy.keys import KeyRing, open_ring
 from headrace.privacy.seal import sealed
 from headrace.quality import CompiledSuite, compile_suite, failed_critical, failed_rules, read_suite
 from headrace.spec.pipeline import Pipeline
@@ -51,6 +51,10 @@ class Way:
     def decoded(self) -> Column:
         """Whether a row was decoded, so that rules may see it."""
         return F.size(REASONS) == 0
+
+    def with_current_keys(self) -> Way:
+        """The same way with the key ring as it is now: a key that was rotated meanwhile writes from here on."""
+        return replace(self, ring=open_ring(self.ring.path))
 
 
 def prepare(spark: SparkSession, pipeline: Pipeline, stream: str, *, ring: KeyRing) -> Way:
