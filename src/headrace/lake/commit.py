@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import StorageError
 from headrace.lake.lease import lost
+from headrace.lake.transactions import recall_transactions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -22,6 +23,7 @@ def append_once(
     Raises StorageError where the disk is full or the path can't be written, and CheckpointError where another job took the
     lease of ``what`` meanwhile.
     """
+    recall_transactions(rows.sparkSession, path)
     try:
         (
             rows.write.format("delta")

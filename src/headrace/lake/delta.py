@@ -49,8 +49,12 @@ def java(spark: SparkSession) -> Any:
     return spark._jsparkSession  # pyright: ignore[reportPrivateUsage]
 
 
-def _snapshot(spark: SparkSession, path: str) -> Any:
+def delta_log(spark: SparkSession, path: str) -> Any:
+    """Delta's own view of the table, in the JVM."""
     jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(java(spark), path)
-    none = jvm.scala.Option.empty()
-    return log.update(False, none, none)
+    return jvm.org.apache.spark.sql.delta.DeltaLog.forTable(java(spark), path)
+
+
+def _snapshot(spark: SparkSession, path: str) -> Any:
+    none: Any = spark._jvm.scala.Option.empty()  # pyright: ignore
+    return delta_log(spark, path).update(False, none, none)
