@@ -1,51 +1,13 @@
-"""Searching everything that was written for what must not be there, in every spelling and inside compressed files."""
+"""What a written file holds: its bytes, and what is compressed in them."""
 
 from __future__ import annotations
 
-import base64
 import gzip
-import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-
-def spellings(secret: bytes) -> dict[str, bytes]:
-    """A secret as it may be written: raw, hex, base64 (both alphabets, without padding) and URL-encoded."""
-    standard = base64.b64encode(secret).rstrip(b"=")
-    return {
-        "raw": secret,
-        "hex": secret.hex().encode(),
-        "HEX": secret.hex().upper().encode(),
-        "base64": standard,
-        "base64url": base64.urlsafe_b64encode(secret).rstrip(b"="),
-        "url": urllib.parse.quote_from_bytes(secret, safe="").encode(),
-        "url-base64": urllib.parse.quote_from_bytes(standard, safe="").encode(),
-        "percent": "".join(f"%{byte:02X}" for byte in secret).encode(),
-        "escaped": repr(secret)[2:-1].encode(),
-    }
-
-
-def found_in(data: bytes, secrets: Mapping[str, bytes]) -> set[str]:
-    """``name spelling`` of each secret that stands in the data."""
-    return {
-        f"{name} {spelling}"
-        for name, secret in secrets.items()
-        for spelling, text in spellings(secret).items()
-        if text in data
-    }
-
-
-def search(folders: Iterable[Path], secrets: Mapping[str, bytes]) -> set[str]:
-    """``file: name spelling`` of each secret that stands in a file below the folders, compressed files opened."""
-    hits: set[str] = set()
-    for folder in folders:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            for data in contents(file):
-                hits |= {f"{file.relative_to(folder)}: {hit}" for hit in found_in(data, secrets)}
-    return hits
 
 
 def contents(file: Path) -> list[bytes]:
