@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from quarantined import Lake
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,27 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield broker.start().bootstrap
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def wronged(spark: SparkSession, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake with a quarantine, as an older Headrace made it: its table lacks the columns of a released row. Read only."""
+    from pyspark.sql.types import StructType
+    from quarantined import make_lake
+
+    from headrace.stages import stages
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "RELEASED", StructType([]))
+        return make_lake(spark, tmp_path_factory.mktemp("wronged") / "p", bootstrap=bootstrap, topic="wronged")
+
+
+@pytest.fixture
+def lake(wronged: Lake, tmp_path: Path) -> Lake:
+    """A copy of that lake, with the rule and the schema mended."""
+    copy = wronged.copy(tmp_path / "p")
+    copy.mend()
+    return copy
 
 
 @dataclass(frozen=True)

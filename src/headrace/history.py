@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 COMMIT_COLUMNS = (
-    "version", "committed_at", "operation", "batch", "from_offsets", "until_offsets", "accepted", "quarantined", "spec_version",
+    "version", "committed_at", "operation", "batch", "from_offsets", "until_offsets", "accepted", "quarantined", "released",
+    "spec_version",
 )  # fmt: skip
 RUN_COLUMNS = ("run_id", "name", "started_at", "status", "as_of", "gate", "version", "champion")
 MOST_RUNS = 1000
@@ -42,9 +43,10 @@ def run_frame(experiment_id: str, *, model: Model) -> pd.DataFrame:
 
 def _commit(entry: LogEntry) -> tuple[Any, ...]:
     told = entry.metadata
+    brought = (entry.rows(ACCEPTED), entry.rows(QUARANTINED)) if entry.is_batch else (0, 0)  # others write rows anew
     return (
         entry.version, entry.committed_at, entry.operation, told.get("batch"), told.get("from"), told.get("until"),
-        entry.rows(ACCEPTED), entry.rows(QUARANTINED), told.get("spec"),
+        *brought, told.get("released", 0), told.get("spec"),
     )  # fmt: skip
 
 

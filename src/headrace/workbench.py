@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from headrace.connections import connect_tracking, home_folder
 from headrace.errors import AccountingError, HeadraceError, ModelError, SpecError, StorageError
 from headrace.history import commit_frame, run_frame
+from headrace.ingest.findings import Findings
+from headrace.ingest.replay import rehearse
+from headrace.ingest.selection import Selection
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
+from headrace.lake.release import RELEASED
 from headrace.lake.tables import count_failed_rules, read_accepted, read_accepted_stream, read_quarantine
 from headrace.privacy.keys import open_ring
 from headrace.session import spark_session
@@ -31,7 +35,17 @@ if TYPE_CHECKING:
     from headrace.spec.model import Model
 
 _OWN_COLUMNS = frozenset(
-    {"kafka_topic", "kafka_partition", "kafka_offset", "verdict", "failed_rules", "batch_id", "spec_version", "payload"}
+    {
+        "kafka_topic",
+        "kafka_partition",
+        "kafka_offset",
+        "verdict",
+        "failed_rules",
+        "batch_id",
+        "spec_version",
+        "payload",
+        *RELEASED.fieldNames(),
+    }
 )
 
 
@@ -47,6 +61,10 @@ class Record:
     spec_version: str
     """Version of the pipeline file that was in force (``Pipeline.version``)."""
     ingested_at: datetime
+    released_at: datetime | None
+    """When a replay accepted it, or None where none did."""
+    released_by: str | None
+    """Version of the pipeline file by which it did."""
     columns: dict[str, Any]
     """The stream's own columns as they are in the table, protected ones as pseudonyms; times are naive UTC."""
 
@@ -80,6 +98,18 @@ class Workbench:
     def quarantine(self, stream: str) -> DataFrame:
         """The stream's quarantined rows, ``failed_rules`` and the sealed ``payload`` among their columns. Raises as above."""
         return read_quarantine(self.spark, self._events(stream))
+
+    def rehearse(
+        self, stream: str, *, rules: Iterable[str] = (), start: datetime | None = None, end: datetime | None = None
+    ) -> Findings:
+        """What ``headrace replay`` of these rows would release by the pipeline file as it was opened, as counts; it opens
+        payloads on the workers, and changes nothing.
+
+        Raises KeyRingError where the key ring is absent or does not open them, and as above.
+        """
+        self._events(stream)
+        selection = Selection(rules=tuple(rules), start=start, end=end)
+        return rehearse(self.spark, self.pipeline, stream=stream, selection=selection)
 
     def accepted_stream(self, stream: str) -> DataFrame:
         """The accepted rows as a streaming frame, with ``_change_type``: insert, update_postimage (released), delete (erased)."""
@@ -123,13 +153,15 @@ class Workbench:
             batch=row["batch_id"],
             spec_version=row["spec_version"],
             ingested_at=row["ingested_at"],
+            released_at=row.get("released_at"),
+            released_by=row.get("released_by"),
             columns={name: value for name, value in row.items() if name not in _OWN_COLUMNS | {"ingested_at"}},
         )
 
     def commits(self, stream: str) -> pd.DataFrame:
         """The commits of the stream's table, oldest first, as far back as its log reaches: ``version``, ``committed_at`` (UTC),
         ``operation``, ``batch`` (null where no micro-batch wrote it), ``from_offsets`` and ``until_offsets`` (partition to
-        offset), ``accepted``, ``quarantined`` (rows added), ``spec_version``.
+        offset), ``accepted``, ``quarantined`` (rows that it brought), ``released`` (rows that it moved), ``spec_version``.
         """  # fmt: skip
         return commit_frame(read_log(self.spark, self._events(stream)))
 

@@ -51,6 +51,7 @@ def wrong_commands(text: str) -> list[str]:
             known, words = COMMANDS[verb].commands[words[0]], words[1:]
         else:
             known = COMMANDS.get(verb)
+            known = getattr(known, "commands", {}).get("list", known)  # headrace quarantine PIPELINE lists
         options = {option for parameter in getattr(known, "params", []) for option in parameter.opts}
         unknown = [word for word in words if word.startswith("--") and word not in {*options, "--help"}]
         if verb not in COMMANDS or unknown:
@@ -79,8 +80,9 @@ def test_every_command_and_option_that_is_named_exists(page: Path) -> None:
 
 
 def test_the_check_of_commands_catches_planted_faults() -> None:
-    text = "`headrace train conf --as-of X`, `headrace undo`, `headrace score conf --fresh`; $(headrace jars) x --until-caught-up"
-    assert wrong_commands(text) == ["undo", "score conf --fresh"]
+    text = "`headrace train conf --as-of X`, `headrace undo`, `headrace score conf --fresh`; $(headrace jars) x --until-caught-up;"
+    text += " `headrace quarantine show conf x/0/1 --clear`, `headrace quarantine conf --open`"
+    assert wrong_commands(text) == ["undo", "score conf --fresh", "quarantine conf --open"]
 
 
 def test_the_readme_lists_every_command() -> None:

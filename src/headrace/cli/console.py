@@ -21,16 +21,23 @@ def say(line: str) -> None:
     CONSOLE.print(line, markup=False, soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """A text from a record or a file, with everything that could steer a terminal written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @contextmanager
-def stopping() -> Generator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets; a second one ends the process at once."""
+def stopping(
+    said: str = "stopping after the batch that runs; Ctrl-C again ends at once (nothing is lost either way)",
+) -> Generator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; ``said`` tells what happens then. A second one ends the process at once."""
     stop = threading.Event()
 
     def asked(_signal: int, _frame: object) -> None:
         if stop.is_set():
             os._exit(INTERRUPTED)
         stop.set()
-        say("stopping after the batch that runs; Ctrl-C again ends at once (nothing is lost either way)")
+        say(said)
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -39,8 +39,7 @@ def compute_features(requests: DataFrame, tables: Mapping[str, DataFrame], *, fe
     ``requests`` and ``tables`` (by stream name) are accepted rows as the lake keeps them. Of several requests with one id the
     first in the topic counts.
     """
-    unique = W.partitionBy(features.id).orderBy("known_at", "kafka_partition", "kafka_offset")
-    rows = requests.withColumn("__nth", F.row_number().over(unique)).where("__nth = 1").drop("__nth")
+    rows = first_of_each(requests, features=features)
     keys = sorted({column for part in (*features.last, *features.windows) for column in part.by})
     rows = rows.select(
         F.col(features.id).cast("string").alias("id"),
@@ -51,6 +50,12 @@ def compute_features(requests: DataFrame, tables: Mapping[str, DataFrame], *, fe
     for (stream, by), parts in _grouped(features).items():
         rows = _joined(rows, tables[stream], by=by, parts=parts)
     return rows.select("id", AT, *features.names)
+
+
+def first_of_each(requests: DataFrame, *, features: Features) -> DataFrame:
+    """The requests without those that repeat the id of an earlier one."""
+    unique = W.partitionBy(features.id).orderBy("known_at", "kafka_partition", "kafka_offset")
+    return requests.withColumn("__nth", F.row_number().over(unique)).where("__nth = 1").drop("__nth")
 
 
 def _grouped(features: Features) -> dict[tuple[str, tuple[str, ...]], list[Last | Window]]:

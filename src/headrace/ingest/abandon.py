@@ -17,13 +17,14 @@ _POLL_SECONDS = 0.2
 
 @contextmanager
 def abandoning(
-    spark: SparkSession, *, once: threading.Event, grace: float = GRACE_SECONDS
+    spark: SparkSession, *, once: threading.Event, grace: float = GRACE_SECONDS, group: str | None = None
 ) -> Generator[threading.Event]:
-    """Run the block; if it still runs ``grace`` seconds after ``once`` was set, cancel every Spark job until it ends.
+    """Run the block; if it still runs ``grace`` seconds after ``once`` was set, cancel every Spark job until it ends; with
+    ``group`` (a name that no other block has) only those that this thread runs inside.
 
     The event that it gives is set when that happened: what the block then raises is the cancelling.
     """
-    abandoned, ended = threading.Event(), threading.Event()
+    abandoned, ended, context = threading.Event(), threading.Event(), spark.sparkContext
 
     def watch() -> None:
         while not once.wait(_POLL_SECONDS):
@@ -33,13 +34,18 @@ def abandoning(
             return
         abandoned.set()
         while not ended.is_set():
-            spark.sparkContext.cancelAllJobs()
+            context.cancelJobGroup(group) if group else context.cancelAllJobs()
             ended.wait(_POLL_SECONDS)
 
     watcher = threading.Thread(target=watch, name="abandoning", daemon=True)
+    if group:
+        context.setJobGroup(group, group)
     watcher.start()
     try:
         yield abandoned
     finally:
         ended.set()
         watcher.join()
+        if group:
+            for name in ("spark.jobGroup.id", "spark.job.description"):
+                context.setLocalProperty(name, None)  # pyright: ignore[reportArgumentType]

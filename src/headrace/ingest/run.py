@@ -7,19 +7,25 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker
 from headrace.errors import HeadraceError
 from headrace.ingest.abandon import abandoning
+from headrace.ingest.clerk import Clerk, Handler
 from headrace.ingest.failure import query_failure
 from headrace.ingest.first_look import FirstLook
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
 from headrace.ingest.position import Position
+from headrace.ingest.replay import REPLAY
+from headrace.ingest.replay_errand import replay_handler
 from headrace.ingest.resume import resume_after
 from headrace.ingest.source import Topic, read_topic, stream_ends
 from headrace.ingest.writer import BatchReport, BatchWriter, Draining
 from headrace.lake import delta
+from headrace.lake.columns import add_columns
+from headrace.lake.errands import Errands
 from headrace.lake.layout import Layout
 from headrace.lake.lease import leased
 from headrace.lake.tables import EVENT_PARTITIONS, create_table
@@ -85,6 +91,7 @@ class Ingest:
         self._spark, self._by_name, self._running = spark, running, list(running.values())
         self._release, self._on_close = release, on_close
         self._closed = False
+        self._clerk: Clerk | None = None
         self.suites = suites
         """The compiled suite of each stream that has one."""
 
@@ -102,6 +109,11 @@ class Ingest:
             self.close()
         self.raise_error()
 
+    def employ(self, clerk: Clerk) -> None:
+        """Let a clerk carry out what commands ask, until the ingest is closed."""
+        self._clerk = clerk
+        clerk.start()
+
     def reached(self, stream: str, offsets: Mapping[int, int]) -> bool:
         """Whether a stream's table holds all records before these offsets."""
         return self._by_name[stream].writer.reached(offsets)
@@ -112,12 +124,18 @@ class Ingest:
             item.raise_error()
 
     def close(self) -> None:
-        """Stop between two batches: one that runs is finished first, or abandoned when it takes too long. Idempotent."""
+        """Stop between two batches: one that runs is finished first, or abandoned when it takes too long; an errand is broken
+        off. Idempotent.
+        """  # fmt: skip
         now = threading.Event()
         now.set()
         with abandoning(self._spark, once=now) as abandoned:
+            if self._clerk is not None:
+                self._clerk.stop()
             for item in self._running:
                 item.writer.drain()
+            if self._clerk is not None:
+                self._clerk.join()
         for item in self._running:
             if abandoned.is_set():
                 item.writer.forget_abandoned()
@@ -143,13 +161,15 @@ def start_ingest(
     on_step: Callable[[str], None] = lambda step: None,
     notify: Notify = lambda line: None,
     accept_loss: bool = False,
+    handlers: Mapping[str, Handler] = MappingProxyType({}),
 ) -> Ingest:
     """Check, create what is absent, and start one query per stream.
 
     ``until_caught_up``: read up to the offsets that the topics end at now, then end. Raises BrokerError, CheckpointError,
     KeyRingError or StorageError where the job must not start. ``on_step`` hears each step of each micro-batch
     (``headrace.ingest.writer.STEPS``). RecordsLost is raised where Kafka deleted records that were not read, unless
-    ``accept_loss``: then the query goes on behind them, and the table's log keeps the ranges.
+    ``accept_loss``: then the query goes on behind them, and the table's log keeps the ranges. ``handlers``: verb to what carries
+    out errands of it, beside ``replay``.
     """
     names = list(streams or pipeline.spec.streams)
     layout = Layout(pipeline.spec.lake.root)
@@ -183,7 +203,11 @@ def start_ingest(
     except BaseException:
         Ingest(spark, running, release, suites, on_close).close()
         raise
-    return Ingest(spark, running, release, suites, on_close)
+    job = Ingest(spark, running, release, suites, on_close)
+    writers = {f"events/{name}": running[name].writer for name in names}
+    known = {REPLAY: replay_handler(spark, pipeline), **handlers}
+    job.employ(Clerk(spark, Errands(spark, layout.errands), writers=writers, handlers=known, notify=notify))
+    return job
 
 
 def pipeline_ring(pipeline: Pipeline, *, notify: Notify = lambda line: None) -> KeyRing:
@@ -229,6 +253,7 @@ def start_stream(
     topic = Topic(stream.topic, bootstrap=broker.bootstrap, options=broker.options)
     schema = table_schema(spark, way, keep_payload=keep_payload)
     protected = {*without_statistics(way), *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
+    protected |= {"released_at", "released_by"}
     statistics = [field.name for field in schema if field.name not in protected]
 
     def check() -> Position | None:
@@ -238,6 +263,7 @@ def start_stream(
         check()  # before a new table makes a lost one look empty
         create_table(spark, table, schema=schema, partitions=EVENT_PARTITIONS, statistics=statistics)
     lease = release.enter_context(leased(spark, table, what=what, notify=notify))
+    add_columns(spark, table, schema=schema)
     position = check()
     lost = lost_ranges(position.until, topic.earliest()) if position else {}
     if position and lost:

@@ -87,7 +87,7 @@ class BatchWriter:
         self._turn = threading.RLock()
         self._done: int | None = None
         self.error: BaseException | None = None
-        self._lease, self.topic, self._topic_id = lease, topic, topic.id()
+        self.lease, self.topic, self._topic_id = lease, topic, topic.id()
         self.until = dict(until)
         """Partition to the offset up to which the table holds every record."""
 
@@ -175,8 +175,8 @@ class BatchWriter:
                 "ingest_date": F.lit(now.date()),
             }
         )
-        self._lease.require()
-        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=metadata, what=self._lease.what)
+        self.lease.require()
+        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=metadata, what=self.lease.what)
         return {name: int(value or 0) for name, value in observation.get.items()} if observation else {}
 
     def check_topic(self) -> None:

@@ -15,6 +15,16 @@ class Layout:
         """All records of a stream, accepted and quarantined."""
         return f"{self.root}/events/{stream}"
 
+    @property
+    def errands(self) -> str:
+        """Folder of what commands ask of the jobs that write the tables."""
+        return f"{self.root}/errands"
+
+    @property
+    def openings(self) -> str:
+        """Who opened which quarantined record, and when."""
+        return f"{self.root}/access/openings"
+
     def requests(self, model: str) -> str:
         """Requests for a prediction as they came from the topic, those still waiting included."""
         return f"{self.root}/serving/{model}/requests"

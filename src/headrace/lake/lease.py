@@ -145,11 +145,11 @@ def _take(spark: SparkSession, table: str, *, what: str, notify: Callable[[str],
 def _lives(
     spark: SparkSession, table: str, found: Holder, *, what: str, notify: Callable[[str], None]
 ) -> bool:  # fmt: skip
-    if found.is_here():
-        return found.lives_here()
     said = _beat_of(spark, table)
     if said is not None and json.loads(said) == {"token": found.token, "released": True}:
-        return False
+        return False  # its process may live on, and do something else
+    if found.is_here():
+        return found.lives_here()
     notify(
         f"{what!r} was last written from {found.host}; watching for {WATCH_SECONDS:.0f} s whether that job still runs"
     )

@@ -34,11 +34,15 @@ class StreamProgress:
     until: dict[int, int] = field(default_factory=dict)
     newest: dict[int, datetime] = field(default_factory=dict)
     """Partition to the newest ``known_at`` of an accepted row."""
+    released: set[datetime] = field(default_factory=set)
+    """From when on requests see the rows that replays have released."""
 
     def follow(self, entries: Iterable[LogEntry]) -> None:
         """Take in newer commits, oldest first."""
         for entry in entries:
             self.version = entry.version
+            if entry.metadata.get("known_from"):
+                self.released.add(datetime.fromisoformat(entry.metadata["known_from"]))
             if not entry.is_batch:
                 continue
             self.until |= entry.until
@@ -78,6 +82,10 @@ class Alignment:
     def reached(self, fence: Fence) -> bool:
         """Whether every feature stream is ingested up to the fence."""
         return all(progress.reached(fence.get(name, {})) for name, progress in self.streams.items())
+
+    def released(self, *, after: datetime, until: datetime) -> set[datetime]:
+        """Moments of release (headrace.features.knowledge) in (after, until]."""
+        return {m for progress in self.streams.values() for m in progress.released if after < m <= until}
 
     def watermark(self) -> datetime | None:
         """The earliest of the streams' watermarks, or None where one has none."""

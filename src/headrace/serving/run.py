@@ -217,7 +217,7 @@ class Scoring:
         tables = FeatureTables(self._tables, versions)
         rows = score(
             self._spark, requests, features=self._features, tables=tables, model=model, span=span, degraded=degraded,
-            score_batch=number,
+            score_batch=number, released=self._alignment.released(after=span[0], until=span[1]),
         )  # fmt: skip
         metadata = {
             "headrace": "scores", "batch": number, "model": model.name, "model_version": model.version, "run": model.run_id,

@@ -19,7 +19,8 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from headrace.features.compute import compute_features, lookback_seconds
+from headrace.features.compute import lookback_seconds
+from headrace.features.knowledge import features_as_known, known_from
 from headrace.lake.tables import read_accepted
 from headrace.spec.features import Features
 
@@ -38,12 +39,15 @@ class FeatureTables:
     versions: Mapping[str, int]
 
     def read(self, spark: SparkSession, *, after: datetime, until: datetime) -> dict[str, DataFrame]:
-        """Accepted rows by stream with ``after < known_at <= until``."""
+        """Accepted rows by stream with ``after < known_at <= until``, without those that were released to later requests."""
+        accepted = {name: read_accepted(spark, path, version=self.versions[name]) for name, path in self.paths.items()}
         return {
-            name: read_accepted(spark, path, version=self.versions[name]).where(
-                (F.col("known_at") > F.lit(after)) & (F.col("known_at") <= F.lit(until))
+            name: rows.where(
+                (F.col("known_at") > F.lit(after))
+                & (F.col("known_at") <= F.lit(until))
+                & (known_from(rows) <= F.lit(until))
             )
-            for name, path in self.paths.items()
+            for name, rows in accepted.items()
         }
 
 
@@ -73,14 +77,16 @@ def score(
     span: tuple[datetime, datetime],
     degraded: bool,
     score_batch: int,
+    released: Iterable[datetime] = (),
 ) -> DataFrame:
     """One row per request, with the columns of :func:`predictions_schema`.
 
-    ``span``: the earliest and latest T of the requests, by which the feature tables are pruned.
+    ``span``: the earliest and latest T of the requests, by which the feature tables are pruned. ``released``: the moments of
+    release between the two (headrace.features.knowledge).
     """
     first, last = span
     known = tables.read(spark, after=first - timedelta(seconds=lookback_seconds(features)), until=last)
-    rows = compute_features(requests, known, features=features)
+    rows = features_as_known(requests, known, features=features, since=first, released=released)
     schema = predictions_schema(features)
     answered = rows.mapInArrow(
         _predictor(model), StructType([*rows.schema.fields, StructField("probability", DoubleType())])

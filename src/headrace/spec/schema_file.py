@@ -29,6 +29,9 @@ RESERVED = frozenset(
         "batch_id",
         "spec_version",
         "payload",
+        "released_at",
+        "released_by",
+        "released_known_at",
     ]
 )
 """Names of the columns that Headrace adds to every row; a schema may not use them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from headrace.lake.release import RELEASED
 from headrace.lake.tables import ACCEPTED, QUARANTINED
 from headrace.privacy.keys import KeyRing, open_ring
 from headrace.privacy.seal import sealed
@@ -132,9 +133,12 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
 
 
 def table_schema(spark: SparkSession, way: Way, *, keep_payload: bool = True) -> StructType:
-    """Schema of the rows that :func:`finished` gives, with ``batch_id long`` and ``ingest_date date``."""
+    """Schema of the rows that :func:`finished` gives, with ``batch_id long``, ``ingested_at timestamp`` and ``ingest_date date``;
+    where payloads are kept, also the columns of a released row.
+    """  # fmt: skip
     empty = spark.createDataFrame([], KAFKA_SCHEMA)
     rows = finished(labelled(empty, way), way, keep_payload=keep_payload)
-    return rows.selectExpr(
+    schema = rows.selectExpr(
         "*", "0L as batch_id", "current_timestamp() as ingested_at", "current_date() as ingest_date"
     ).schema
+    return StructType([*schema, *RELEASED]) if keep_payload else schema

@@ -10,7 +10,7 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from headrace.errors import TrainingError
-from headrace.features.compute import compute_features
+from headrace.features.knowledge import features_as_known, known_from, releases
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.tables import read_accepted
@@ -49,11 +49,13 @@ def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -
     layout = Layout(pipeline.spec.lake.root)
     streams = sorted({features.requests, label.stream, *features.streams})
     versions = {name: _version(spark, layout.events(name), name) for name in streams}
+    accepted = {name: read_accepted(spark, layout.events(name), version=versions[name]) for name in streams}
     known = {
-        name: read_accepted(spark, layout.events(name), version=versions[name]).where(F.col("known_at") < F.lit(as_of))
-        for name in streams
+        name: rows.where((F.col("known_at") < F.lit(as_of)) & (known_from(rows) < F.lit(as_of)))
+        for name, rows in accepted.items()
     }
-    rows = compute_features(known[features.requests], known, features=features)
+    released = {moment for name in features.streams for moment in releases(known[name])}
+    rows = features_as_known(known[features.requests], known, features=features, since=None, released=released)
     outcome = outcomes(known[label.stream], label=label)
     joined = rows.join(outcome, "id", "left").withColumn("__why", _why(label))
     counted = {
@@ -93,7 +95,7 @@ def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:
         .select(
             F.col(label.by).cast("string").alias("id"),
             LABEL,
-            F.when(F.col("__told"), F.col("known_at")).alias(LABEL_KNOWN_AT),
+            F.when(F.col("__told"), known_from(rows)).alias(LABEL_KNOWN_AT),
             *exclusions,
         )
     )

@@ -1,0 +1,188 @@
+"""``replay``: quarantined rows go their way again after a rule, a schema or a decoder was fixed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.app import PipelinePath, app
+from headrace.cli.console import CONSOLE, printable, say, stopping
+from headrace.cli.start import Master, Memory, moment, spark_for
+
+if TYPE_CHECKING:
+    import threading
+
+    from pyspark.sql import SparkSession
+    from rich.status import Status
+
+    from headrace.ingest.asking import State
+    from headrace.ingest.findings import Findings
+    from headrace.ingest.selection import Selection
+    from headrace.spec import Pipeline
+
+Rules = Annotated[
+    list[str] | None, typer.Option("--rule", help="only rows that fail this rule or decode reason (may be repeated)")
+]
+From = Annotated[str | None, typer.Option("--from", help="only rows ingested at or after this time (UTC)")]
+To = Annotated[str | None, typer.Option("--to", help="only rows ingested before this time (UTC)")]
+_SAID = {
+    "doing": "judging and releasing",
+    "waiting": "waiting for the ingest that writes this table to finish its batch",
+    "begun": "the running ingest carries it out",
+}
+REMIND_SECONDS = 10.0
+
+
+@app.command()
+def replay(
+    pipeline: PipelinePath,
+    stream: Annotated[str, typer.Option(help="whose quarantine")],
+    rule: Rules = None,
+    start: From = None,
+    end: To = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would pass; change nothing")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the result as one JSON object")] = False,
+    master: Master = None,
+    memory: Memory = "2g",
+) -> None:
+    """Let quarantined rows go the same way again, by the pipeline file as it is now; those that pass are released.
+
+    A running ingest does it between two batches; where none runs, this command does. Rows that still fail stay as they are.
+
+    Example: headrace replay conf/flights --stream weather --rule wind_speed_plausible --dry-run
+    """
+    from headrace.ingest.replay import rehearse
+    from headrace.spec import load
+
+    loaded = load(pipeline)
+    selection = chosen(loaded, stream, rule, start, end)
+    spark = spark_for(f"headrace replay {loaded.name}", master, memory)
+    require_table(spark, loaded, stream)
+    if dry_run:
+        found = rehearse(spark, loaded, stream=stream, selection=selection)
+        told: Mapping[str, Any] = _rehearsed(found, stream=stream, spec=loaded.version)
+    else:
+        with stopping("stopping: what was not begun is withdrawn; Ctrl-C again ends at once") as stop:
+            told = _replayed(spark, loaded, stream=stream, selection=selection, stop=stop)
+    if as_json:
+        print(json.dumps(told))
+    else:
+        _show(told, dry_run=dry_run)
+
+
+def chosen(
+    pipeline: Pipeline, stream: str | None, rules: list[str] | None, start: str | None, end: str | None
+) -> Selection:
+    """What the options of a verb choose. Raises SpecError for a stream that is not declared."""
+    from headrace.errors import SpecError
+    from headrace.ingest.selection import Selection
+
+    if stream is not None and stream not in pipeline.spec.streams:
+        raise SpecError(f"unknown stream {stream!r}: expected one of {', '.join(pipeline.spec.streams)}")
+    begin, until = (None if text is None else moment(text) for text in (start, end))
+    return Selection(rules=tuple(rules or ()), start=begin, end=until)
+
+
+def require_table(spark: SparkSession, pipeline: Pipeline, stream: str) -> str:
+    """Path of the stream's table. Raises StorageError where nothing was ingested yet."""
+    from headrace.errors import StorageError
+    from headrace.lake import delta
+    from headrace.lake.layout import Layout
+
+    table = Layout(pipeline.spec.lake.root).events(stream)
+    if not delta.exists(spark, table):
+        raise StorageError(f"stream {stream!r} has no table at {table} yet; run: headrace ingest {pipeline.folder}")
+    return table
+
+
+def _replayed(
+    spark: SparkSession, pipeline: Pipeline, *, stream: str, selection: Selection, stop: threading.Event
+) -> Mapping[str, Any]:
+    from headrace.ingest.asking import Asking
+    from headrace.ingest.replay_errand import replay_errand, replay_handler
+    from headrace.lake.errands import Errands
+    from headrace.lake.layout import Layout
+    from headrace.lake.lease import leased
+
+    layout, errand = (
+        Layout(pipeline.spec.lake.root),
+        replay_errand(pipeline, stream=stream, selection=selection),
+    )
+    with Waiting("replay") as waiting:
+        return Asking(
+            spark=spark,
+            errands=Errands(spark, layout.errands),
+            errand=errand,
+            lease=lambda: leased(spark, layout.events(stream), what=errand.table),
+            handler=replay_handler(spark, pipeline),
+            stop=stop,
+            tell=waiting.tell,
+        ).have_done()
+
+
+class Waiting(AbstractContextManager["Waiting"]):
+    """How an errand stands: a moving line on a terminal, JSON lines elsewhere (at a change, then every ten seconds)."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb, self._begun, self._told, self._state = verb, time.monotonic(), 0.0, ""
+        self._status: Status | None = CONSOLE.status("") if CONSOLE.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def tell(self, state: State) -> None:
+        """Take in the state as it is now."""
+        now = time.monotonic()
+        seconds = now - self._begun
+        if self._status is not None:
+            self._status.update(f"{_SAID[state]} ({seconds:.0f} s; Ctrl-C stops)")
+        elif state != self._state or now - self._told > REMIND_SECONDS:
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            line = {"time": at, "event": self._verb, "state": state, "seconds": round(seconds, 1)}
+            print(json.dumps(line), file=sys.stderr, flush=True)
+            self._told = now
+        self._state = state
+
+
+def _rehearsed(found: Findings, *, stream: str, spec: str) -> dict[str, Any]:
+    return {
+        "stream": stream, "spec": spec, "chosen": found.chosen, "would_pass": found.passing, "by_rule": dict(found.by_rule),
+        "still_failing": dict(found.still_failing), "days": dict(found.days),
+    }  # fmt: skip
+
+
+def _show(told: Mapping[str, Any], *, dry_run: bool) -> None:
+    passed = told["would_pass"] if dry_run else told["released"]
+    if told.get("repeated"):
+        print(f"{told['stream']}: this request was carried out before; it released {passed:,} rows")
+        return
+    said = "would pass now" if dry_run else "pass now and were released"
+    print(
+        f"{told['stream']}: of {told['chosen']:,} quarantined rows {passed:,} {said} (pipeline version {told['spec']})"
+    )
+    out = Console(highlight=False)
+    for title, counts in (("failed then, pass now", told["by_rule"]), ("still fail", told["still_failing"])):
+        if counts:
+            table = Table(box=None, pad_edge=False, header_style="bold")
+            table.add_column(title)
+            table.add_column("rows", justify="right")
+            for name, rows in counts.items():
+                table.add_row(printable(name), f"{rows:,}")
+            out.print(table, markup=False)
+    if not told["chosen"]:
+        say("no row of the quarantine was chosen; headrace quarantine lists its rules and times")
