@@ -1,35 +1,26 @@
-"""Searches every byte below a folder for clear values, plain or encoded, also inside Parquet. No code of ours is used."""
+"""Searches every byte below a folder for thousands of clear values at once, plain or encoded, also inside Parquet."""
 
 from __future__ import annotations
 
 import base64
-import gzip
-import urllib.parse
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+from leaks import contents, spellings
 
 SHORTEST = 8
 """Values of fewer bytes than this would be found by chance."""
 
 
 def encoded(value: str) -> set[bytes]:
-    """How a value may stand in a file: UTF-8 and UTF-16, JSON's and URLs' escapes, hexadecimal, base64 at any place."""
+    """How a value may stand in a file: as ``leaks`` spells it, in UTF-16, with JSON's escapes, in base64 at any place."""
     plain = value.encode()
-    forms = {plain, value.encode("utf-16-le"), value.encode("utf-16-be")}
-    forms |= {
-        value.encode("ascii", "backslashreplace"),
-        urllib.parse.quote(value).encode(),
-        urllib.parse.quote_plus(value).encode(),
-    }
-    forms |= {plain.hex().encode(), plain.hex().upper().encode()}
+    forms = {*spellings(plain).values(), value.encode("utf-16-le"), value.encode("utf-16-be")}
+    forms |= {value.encode("ascii", "backslashreplace")}
     for shift in range(3):  # the first and last letters of base64 depend on the neighbours
         coded = base64.b64encode(b"\0" * shift + plain)
-        forms.add(coded[-(-shift * 8 // 6) if shift else 0 : (shift + len(plain)) * 8 // 6])
+        forms.add(coded[-(-shift * 8 // 6) : (shift + len(plain)) * 8 // 6])
     return {form for form in forms if len(form) >= SHORTEST}
 
 
@@ -67,26 +58,3 @@ class Search:
             if values:
                 found[str(path.relative_to(folder))] = values
         return found
-
-
-def contents(path: Path) -> Iterator[bytes]:
-    """A file's bytes, and what they hold once unpacked."""
-    raw = path.read_bytes()
-    yield raw
-    if raw.startswith(b"PAR1"):
-        table = pq.read_table(path)
-        yield str(table.schema).encode()
-        for column in table.columns:
-            yield from _values(column.to_pylist())
-    elif raw.startswith(b"\x1f\x8b"):
-        yield gzip.decompress(raw)
-    elif raw[:1] == b"\x78":
-        try:
-            yield zlib.decompress(raw)
-        except zlib.error:
-            return
-
-
-def _values(cells: Iterable[Any]) -> Iterator[bytes]:
-    texts = {cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells if cell is not None}
-    yield b"\0".join(texts)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from sklearn.metrics import roc_auc_score
 from headrace.connections import Broker, Tracking, connect_tracking
 from headrace.feed import feed
 from headrace.feed.payments import PAYMENT_TOPICS, Payments, Simulation
-from headrace.ingest.run import start_ingest
+from headrace.ingest.run import pipeline_ring, start_ingest
+from headrace.lake.tables import read_accepted
 from headrace.monitoring.quality import QualityLog
 from headrace.serving.run import start_scoring
 from headrace.spec import Pipeline, load
+from headrace.stages.opened import opened
 from headrace.training.run import Training, train
 
 CONF = Path(__file__).parents[2] / "conf" / "payments"
@@ -52,27 +56,41 @@ class Loop:
     tables: dict[str, pd.DataFrame]
 
     def table(self, stream: str) -> pd.DataFrame:
-        """All rows of a stream's table, as deltalake reads them, by the record's name in the simulation."""
+        """All rows of a stream's table, as deltalake reads them, by the record's name in the simulation.
+
+        The column ``told`` has what was sent: its JSON, or None where there is none.
+        """
         if stream not in self.tables:
             rows = DeltaTable(f"{self.folder}/lake/events/{stream}").to_pandas()
-            names = names_by_place(self.broker.bootstrap, self.pipeline.spec.streams[stream].topic)
-            places = zip(rows["kafka_partition"], rows["kafka_offset"], strict=True)
-            rows.index = pd.Index([names[place] for place in places], name="record")
+            sent = records_by_place(self.broker.bootstrap, self.pipeline.spec.streams[stream].topic)
+            places = list(zip(rows["kafka_partition"], rows["kafka_offset"], strict=True))
+            rows["told"] = [
+                json.loads(sent[at][1]) if ok else None
+                for at, ok in zip(places, rows["verdict"] == "accepted", strict=True)
+            ]
+            rows.index = pd.Index([sent[place][0] for place in places], name="record")
             self.tables[stream] = rows
         return self.tables[stream].copy()
 
+    def accepted(self, stream: str) -> list[dict[str, Any]]:
+        """The accepted rows without a planted fault."""
+        rows = self.table(stream)
+        right = (rows["verdict"] == "accepted") & self.truth.loc[rows.index, "fault"].isna()
+        return rows[right].to_dict("records")
 
-def names_by_place(bootstrap: str, topic: str) -> dict[tuple[int, int], str]:
-    """(partition, offset) to the record's name, which its header tells; read by a plain consumer."""
+
+def records_by_place(bootstrap: str, topic: str) -> dict[tuple[int, int], tuple[str, bytes | None]]:
+    """(partition, offset) to a record's name, which its header tells, and value; read by a plain consumer."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "truth", "enable.partition.eof": True})
     partitions = list(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    found: dict[tuple[int, int], str] = {}
+    found: dict[tuple[int, int], tuple[str, bytes | None]] = {}
     ended = 0
     while ended < len(partitions):
         for message in consumer.consume(5_000, timeout=1):
             if message.error() is None:
-                found[message.partition(), message.offset()] = dict(message.headers())["record"].decode()
+                record = dict(message.headers())["record"].decode()
+                found[message.partition(), message.offset()] = record, message.value()
             else:
                 assert message.error().code() == KafkaError._PARTITION_EOF
                 ended += 1
@@ -145,17 +163,91 @@ def test_payments_that_were_sent_twice_are_in_the_table_twice_and_named_in_the_t
     assert set(twice.index) == set(copies.index) | set(copies["duplicate_of"])
 
 
-def test_records_of_one_person_have_one_pseudonym_however_an_email_is_spelled(loop: Loop) -> None:
+@pytest.mark.parametrize(
+    ("identifier", "columns"),
+    [
+        ("email", [("authorizations", "email"), ("devices", "login"), ("customers", "email")]),
+        ("phone", [("authorizations", "phone"), ("customers", "phone")]),
+        ("card", [("authorizations", "card_number")]),
+    ],
+)
+def test_a_pseudonym_links_the_records_with_one_identifier_however_it_is_spelled(
+    loop: Loop, identifier: str, columns: list[tuple[str, str]]
+) -> None:
     owners: dict[str, set[str]] = {}
-    for stream, column in (("authorizations", "email"), ("devices", "login"), ("customers", "email")):
-        rows = loop.table(stream)
-        expected = loop.truth.loc[rows.index, "email"]
-        for pseudonym, email in zip(rows[column], expected, strict=True):
-            if pd.notna(pseudonym) and pd.notna(email):
-                owners.setdefault(email, set()).add(pseudonym)
+    spelled: dict[str, set[str]] = {}
+    for stream, column in columns:
+        for record, row in loop.table(stream).iterrows():
+            expected = loop.truth.loc[record, identifier]
+            if row["verdict"] == "accepted" and pd.notna(expected):
+                owners.setdefault(expected, set()).add(row[column])
+                spelled.setdefault(expected, set()).add(row["told"][column])
     assert len(owners) > 250
-    assert all(len(pseudonyms) == 1 for pseudonyms in owners.values())
-    assert len(set.union(*owners.values())) == len(owners)
+    assert sum(len(spellings) > 2 for spellings in spelled.values()) > 200
+    assert all(len(pseudonyms) == 1 for pseudonyms in owners.values())  # no fewer
+    assert len(set.union(*owners.values())) == len(owners)  # and no more
+    assert all(pseudonym.startswith("v1.") for pseudonym in set.union(*owners.values()))
+
+
+def test_what_is_generalized_masked_or_left_out_is_so_in_every_row(loop: Loop) -> None:
+    for row in loop.accepted("authorizations"):
+        told = row["told"]
+        if told["ip"] is None:
+            assert pd.isna(row["ip"])
+        else:
+            assert row["ip"] == str(ip_network(f"{told['ip']}/{48 if ':' in told['ip'] else 24}", strict=False))
+        for name in ("latitude", "longitude"):
+            assert pd.isna(row[name]) if told[name] is None else row[name] == told[name] // 0.5 * 0.5
+        assert row["billing"].keys() == {"line", "postcode", "country"}
+        assert row["billing"]["country"] == told["billing"]["country"]
+        assert row["billing"]["postcode"] == told["billing"]["postcode"][:2]
+    for row in loop.accepted("outcomes"):
+        card = row["told"]["card_number"].strip()
+        assert row["card_number"] == "*" * (len(card) - 4) + card[-4:]
+    for row in loop.accepted("customers"):
+        told = row["told"]
+        assert row["birth_date"] == int(told["birth_date"][:4])
+        assert row["address"].keys() == {"line", "postcode", "country"}
+        domain = told["email"].lower().partition("@")[2]
+        assert [dict(contact) for contact in row["contacts"]] == [
+            {"kind": "email", "value": f"***@{domain}"}, {"kind": "phone", "value": "***"},
+        ]  # fmt: skip
+        masked = told["iban"] and "*" * (len(told["iban"]) - 4) + told["iban"][-4:]
+        assert (row["iban"] if pd.notna(row["iban"]) else None) == masked
+
+
+def test_free_text_is_written_without_the_identifiers_in_it(loop: Loop) -> None:
+    people = {person["person"]: person for person in loop.people}
+    kinds: Counter[str] = Counter()
+    for stream, column in (("authorizations", "note"), ("customers", "remark")):
+        for row in loop.accepted(stream):
+            told, person = row["told"], people[row["told"]["customer_id"]]
+            if told[column] is None:
+                assert pd.isna(row[column])
+                continue
+            expected = told[column]
+            found = {"email": person["email"], "iban": [person["iban"] or "none"]}
+            found |= {kind: [text for one in person[f"{kind}s"] for text in one] for kind in ("phone", "card")}
+            for kind, values in found.items():
+                for value in sorted(values, key=len, reverse=True):
+                    kinds[kind] += value.strip() in expected
+                    expected = expected.replace(value.strip(), f"[{kind}]")
+            assert row[column] == expected
+    assert min(kinds.values()) > 10
+
+
+def test_who_holds_the_keys_reads_the_names(spark, loop: Loop) -> None:
+    ring = pipeline_ring(loop.pipeline)
+    rows = read_accepted(spark, f"{loop.folder}/lake/events/customers")
+    clear = opened(rows, stream=loop.pipeline.spec.streams["customers"], paths=["name", "address.line"], ring=ring)
+    names = {
+        (row["kafka_partition"], row["kafka_offset"]): (row["name"], row["line"])
+        for row in clear.select("*", "address.line").collect()
+    }
+    for row in loop.table("customers").to_dict("records"):
+        if row["verdict"] == "accepted":
+            place = row["kafka_partition"], row["kafka_offset"]
+            assert names[place] == (row["told"]["name"], row["told"]["address"]["line"])
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from headrace.feed.produce import Produced
 ROOT = Path(__file__).parents[2]
 CUSTOMERS, DEVICES, OUTCOMES, AUTHORIZATIONS = PAYMENT_TOPICS
 DAYS = {"start": date(2025, 1, 1), "end": date(2025, 1, 31)}
-GOLDEN = "4212191aca9568847d9554c57e3e2cb41dc14d51c67396b3d360039d66073bf0"
+GOLDEN = "77ad321161b4819cfeba376a4cab22c9390240c145732dd1b51b7efdd2aa5881"
 
 
 class Told:

@@ -143,7 +143,7 @@ class Writer:
         for number, kind, at in zip(numbers, kinds, times, strict=True):
             one, phone = self._people[number], self._people[number].phones[kind]
             spaced = _quoted(one.iban and " ".join(one.iban[n : n + 4] for n in range(0, len(one.iban), 4)))
-            remark = _quoted(f"{phone[3]} / {one.email[1]}" if number % 3 == 0 else None)
+            remark = _quoted(f"{phone[1]} / {one.email[1]}" if number % 3 == 0 else None)
             row = (
                 one.id, at, CUSTOMER_EVENTS[kind], one.name, one.birth_date.isoformat(), one.email[2], phone[number % 4], spaced,
                 self._addresses[number][kind], one.email[0], phone[1], one.script, remark,
