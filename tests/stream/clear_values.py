@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
+import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from leaks import contents, spellings
+from leaks import contents
 
 SHORTEST = 8
 """Values of fewer bytes than this would be found by chance."""
 
 
 def encoded(value: str) -> set[bytes]:
-    """How a value may stand in a file: as ``leaks`` spells it, in UTF-16, with JSON's escapes, in base64 at any place."""
+    """How a value may stand in a file: UTF-8 and UTF-16, JSON's and URLs' escapes, hexadecimal, base64 at any place."""
     plain = value.encode()
-    forms = {*spellings(plain).values(), value.encode("utf-16-le"), value.encode("utf-16-be")}
-    forms |= {value.encode("ascii", "backslashreplace")}
+    forms = {plain, value.encode("utf-16-le"), value.encode("utf-16-be"), value.encode("ascii", "backslashreplace")}
+    forms |= {urllib.parse.quote(value, safe="").encode(), urllib.parse.quote_plus(value).encode()}
+    forms |= {plain.hex().encode(), plain.hex().upper().encode()}
     for shift in range(3):  # the first and last letters of base64 depend on the neighbours
         coded = base64.b64encode(b"\0" * shift + plain)
         forms.add(coded[-(-shift * 8 // 6) : (shift + len(plain)) * 8 // 6])
