@@ -1,11 +1,12 @@
 # make demo   the whole loop on real data        make test    every test
 # make check  lint, types, layers                make bench   the benchmarks
+# make crash  every crash point in every mode
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench lock clean wheel
+.PHONY: demo test check bench crash lock clean wheel
 
 demo: $(READY)
 	@$(BIN)/headrace demo $(ARGS)
@@ -22,6 +23,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/run.py $(ARGS)
+
+crash: $(READY)
+	PYTHONPATH=tests/stream $(BIN)/python tests/crash/run.py $(ARGS)
 
 wheel: $(READY)
 	$(BIN)/uv build --wheel --out-dir dist

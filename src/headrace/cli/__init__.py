@@ -46,6 +46,9 @@ def main() -> NoReturn:
             _leave(error.exit_code)  # pyright: ignore[reportAttributeAccessIssue]
         if os.environ.get("HEADRACE_DEBUG"):
             raise
+        if type(error).__name__ == "Py4JNetworkError":
+            say("error: Spark's JVM ended (killed, or out of memory?); nothing was lost: run the same command again")
+            _leave(1)
         say(
             f"error: unexpected {type(error).__name__}; run it again with HEADRACE_DEBUG=1 to see where (that may show data)"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from headrace.errors import StorageError
-from headrace.lake import delta
+from headrace.lake import delta, files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +38,7 @@ def create_table(
     try:
         if delta.exists(spark, path):
             return
+        _remove_unborn(spark, path)
         builder = (
             DeltaTable.createIfNotExists(spark)
             .location(path)
@@ -53,6 +54,13 @@ def create_table(
         raise StorageError(
             f"can't create the table {path}: {_first_line(error)}; check the path and its rights"
         ) from None
+
+
+def _remove_unborn(spark: SparkSession, path: str) -> None:
+    """A creation that was cut before its first commit leaves a log without a version, on which Delta makes no table."""
+    log = f"{path}/_delta_log"
+    if not any(name.endswith((".json", ".parquet")) and not name.startswith(".") for name in files.names(spark, log)):
+        files.delete(spark, log)
 
 
 def read_accepted(spark: SparkSession, path: str, *, version: int | None = None) -> DataFrame:
