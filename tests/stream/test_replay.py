@@ -190,7 +190,7 @@ def test_a_replay_that_is_killed_is_done_once_when_it_is_repeated(spark, wronged
         subprocess.Popen([sys.executable, "-c", KILLED, str(lake.folder), lake.table, point], cwd=ROOT)
         for point, lake in lakes.items()
     ]
-    assert [process.wait(120) for process in killed] == [-9, -9]
+    assert [process.wait(900) for process in killed] == [-9, -9]
     for point, lake in lakes.items():
         assert len(lake.versions_of("replay")) == (point == "committed")
         assert released(spark, lake)["repeated"] == (point == "committed")
