@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from headrace.lake.log import LogEntry
-from headrace.lake.tables import ACCEPTED, QUARANTINED
+from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.spec.model import Model
 from headrace.training import registry
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 COMMIT_COLUMNS = (
-    "version", "committed_at", "operation", "batch", "from_offsets", "until_offsets", "accepted", "quarantined", "released",
+    "version", "committed_at", "operation", "batch", "from_offsets", "until_offsets", "accepted", "quarantined", "duplicate",
+    "released",
     "spec_version",
 )  # fmt: skip
 RUN_COLUMNS = ("run_id", "name", "started_at", "status", "as_of", "gate", "version", "champion")
@@ -43,7 +44,8 @@ def run_frame(experiment_id: str, *, model: Model) -> pd.DataFrame:
 
 def _commit(entry: LogEntry) -> tuple[Any, ...]:
     told = entry.metadata
-    brought = (entry.rows(ACCEPTED), entry.rows(QUARANTINED)) if entry.is_batch else (0, 0)  # others write rows anew
+    verdicts = (ACCEPTED, QUARANTINED, DUPLICATE)
+    brought = tuple(entry.rows(verdict) if entry.is_batch else 0 for verdict in verdicts)  # others write rows anew
     return (
         entry.version, entry.committed_at, entry.operation, told.get("batch"), told.get("from"), told.get("until"),
         *brought, told.get("released", 0), told.get("spec"),

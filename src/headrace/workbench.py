@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -16,6 +16,7 @@ from headrace.ingest.findings import Findings
 from headrace.ingest.replay import rehearse
 from headrace.ingest.selection import Selection
 from headrace.lake import delta
+from headrace.lake.drift import Alert, read_alerts
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
 from headrace.lake.release import RELEASED
@@ -161,7 +162,8 @@ class Workbench:
     def commits(self, stream: str) -> pd.DataFrame:
         """The commits of the stream's table, oldest first, as far back as its log reaches: ``version``, ``committed_at`` (UTC),
         ``operation``, ``batch`` (null where no micro-batch wrote it), ``from_offsets`` and ``until_offsets`` (partition to
-        offset), ``accepted``, ``quarantined`` (rows that it brought), ``released`` (rows that it moved), ``spec_version``.
+        offset), ``accepted``, ``quarantined``, ``duplicate`` (rows that it brought), ``released`` (rows that it moved),
+        ``spec_version``.
         """  # fmt: skip
         return commit_frame(read_log(self.spark, self._events(stream)))
 
@@ -178,6 +180,22 @@ class Workbench:
             reduce(lambda one, other: one.union(other), counted)
             .orderBy("rows", "rule", ascending=[False, True])
             .toPandas()
+        )
+
+    def drift(self) -> pd.DataFrame:
+        """What changed in the streams' records, each told once per version of the pipeline file, oldest first: ``stream``,
+        ``kind`` (unknown, added, missing, renamed, type, more), ``field``, ``text``, ``spec_version``, ``batch_id``, ``seen_at``.
+        """  # fmt: skip
+        import pandas as pd
+
+        names = [field.name for field in fields(Alert)]
+        told = [
+            alert
+            for stream in self.pipeline.spec.streams
+            for alert in read_alerts(self.spark, self._layout.drift(stream))
+        ]
+        return pd.DataFrame([astuple(alert) for alert in told], columns=names).sort_values(
+            ["seen_at", "stream"], ignore_index=True
         )
 
     def runs(self) -> pd.DataFrame:

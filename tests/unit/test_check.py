@@ -328,6 +328,42 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         0,
         "features.windows.5.over.1: expected a duration such as 30s, 15m, 3h or 7d, got '2w'",
     ),
+    "copies known by an absent column": (
+        "      tailnum: {pseudonym: aircraft}\n",
+        "      tailnum: {pseudonym: aircraft}\n    duplicates: {by: [flight_idd], within: 7d}\n",
+        1,
+        "no column 'flight_idd'; expected one of ",
+    ),
+    "copies known by a protected column": (
+        "      tailnum: {pseudonym: aircraft}\n",
+        "      tailnum: {pseudonym: aircraft}\n    duplicates:\n      by:\n      - flight_id\n      - tailnum\n      within: 7d\n",
+        4,
+        "duplicates.by: 'tailnum' is protected, so the table lacks the value that a new start compares with; choose a column ",
+    ),
+    "copies known by a column that a reference adds": (
+        "      tailnum: {pseudonym: aircraft}\n",
+        "      tailnum: {pseudonym: aircraft}\n    duplicates: {by: [aircraft_year], within: 7d}\n",
+        1,
+        "no column 'aircraft_year'; expected one of ",
+    ),
+    "copies known by a fraction": (
+        "        precip: inches_to_mm\n",
+        "        precip: inches_to_mm\n    duplicates: {by: [origin, temp], within: 7d}\n",
+        1,
+        "duplicates.by: 'temp' is a double, which has no exact equality; choose columns of type string, ",
+    ),
+    "copies known twice by one column": (
+        "        precip: inches_to_mm\n",
+        "        precip: inches_to_mm\n    duplicates: {by: [origin, origin], within: 7d}\n",
+        1,
+        "duplicates.by names 'origin' twice",
+    ),
+    "copies without a horizon": (
+        "        precip: inches_to_mm\n",
+        "        precip: inches_to_mm\n    duplicates: {by: [origin]}\n",
+        1,
+        "streams.weather.duplicates lacks the key 'within'",
+    ),
     "a name in capitals": (
         "  weather: #",
         "  Weather: #",

@@ -58,7 +58,7 @@ def ingest(
 
         job = start_ingest(
             spark, loaded, broker=broker, until_caught_up=until_caught_up, trigger_seconds=trigger, on_batch=on_batch,
-            notify=progress.notify, accept_loss=accept_loss,
+            on_alert=progress.on_alert, notify=progress.notify, accept_loss=accept_loss,
         )  # fmt: skip
         try:
             job.wait(stop=stop)

@@ -113,7 +113,7 @@ def _ingest(
 
     return start_ingest(
         spark, pipeline, broker=broker, until_caught_up=until_caught_up, on_batch=on_batch, notify=progress.notify,
-        on_close=quality.write,
+        on_alert=progress.on_alert, on_close=quality.write,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headrace.lake.log import LogEntry, newest_first, offsets
+from headrace.lake.log import offsets, standing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,22 +39,11 @@ def table_position(spark: SparkSession, table: str) -> Position | None:
 
     A table that was restored to an older version (``RESTORE``) is where it was then.
     """
-    newest: int | None = None
-    for entry in newest_first(spark, table):
-        if newest is not None and entry.version > newest:
-            continue
-        if entry.operation == "RESTORE":
-            newest = _restored_to(entry)
-        elif entry.metadata.get("headrace") in POSITIONS:
+    for entry in standing(spark, table):
+        if entry.metadata.get("headrace") in POSITIONS:
             return _position(entry.metadata)
     return None
 
 
 def _position(told: Mapping[str, Any]) -> Position:
     return Position(told["query"], int(told["batch"]), told["topic"], told.get("topic_id"), offsets(told["until"]))
-
-
-def _restored_to(entry: LogEntry) -> int:
-    """The version whose content a RESTORE brought back; by a timestamp, the newest version of then."""
-    version = entry.parameters.get("version")
-    return int(version) if version not in (None, "null") else entry.version - 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from headrace.ingest.evolve import with_added
 from headrace.ingest.findings import Findings, findings
 from headrace.ingest.selection import Selection
 from headrace.lake import delta
@@ -100,8 +101,9 @@ def _judged(
 ) -> Generator[DataFrame]:  # fmt: skip
     """The chosen rows as the way of now gives them, judged once: a rule is not asked anew by each look at them."""
     ring = open_ring(pipeline.spec.keys.ring)  # as it is: a key that is made now opens nothing
-    way = prepare(session, pipeline, stream, ring=ring)
-    chosen = selection.of(read_quarantine(session, Layout(pipeline.spec.lake.root).events(stream)))
+    table = Layout(pipeline.spec.lake.root).events(stream)
+    way, _ = with_added(session, prepare(session, pipeline, stream, ring=ring), table)
+    chosen = selection.of(read_quarantine(session, table))
     rows = judged_again(chosen, way).persist()
     try:
         yield rows

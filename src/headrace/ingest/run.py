@@ -14,6 +14,8 @@ from headrace.connections import Broker
 from headrace.errors import HeadraceError
 from headrace.ingest.abandon import abandoning
 from headrace.ingest.clerk import Clerk, Handler
+from headrace.ingest.drift import DriftLog
+from headrace.ingest.evolve import with_added
 from headrace.ingest.failure import query_failure
 from headrace.ingest.first_look import FirstLook
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
@@ -22,9 +24,11 @@ from headrace.ingest.replay import REPLAY
 from headrace.ingest.replay_errand import replay_handler
 from headrace.ingest.resume import resume_after
 from headrace.ingest.source import Topic, read_topic, stream_ends
+from headrace.ingest.watches import watches
 from headrace.ingest.writer import BatchReport, BatchWriter, Draining
 from headrace.lake import delta
 from headrace.lake.columns import add_columns
+from headrace.lake.drift import Alert
 from headrace.lake.errands import Errands
 from headrace.lake.layout import Layout
 from headrace.lake.lease import leased
@@ -159,6 +163,7 @@ def start_ingest(
     on_batch: Callable[[BatchReport], None] = lambda report: None,
     on_close: Callable[[Mapping[str, CompiledSuite]], object] = lambda suites: None,
     on_step: Callable[[str], None] = lambda step: None,
+    on_alert: Callable[[Alert], None] = lambda alert: None,
     notify: Notify = lambda line: None,
     accept_loss: bool = False,
     handlers: Mapping[str, Handler] = MappingProxyType({}),
@@ -167,9 +172,9 @@ def start_ingest(
 
     ``until_caught_up``: read up to the offsets that the topics end at now, then end. Raises BrokerError, CheckpointError,
     KeyRingError or StorageError where the job must not start. ``on_step`` hears each step of each micro-batch
-    (``headrace.ingest.writer.STEPS``). RecordsLost is raised where Kafka deleted records that were not read, unless
-    ``accept_loss``: then the query goes on behind them, and the table's log keeps the ranges. ``handlers``: verb to what carries
-    out errands of it, beside ``replay``.
+    (``headrace.ingest.writer.STEPS``), ``on_alert`` each change of a stream's records, once. RecordsLost is raised where Kafka
+    deleted records that were not read, unless ``accept_loss``: then the query goes on behind them, and the table's log keeps
+    the ranges. ``handlers``: verb to what carries out errands of it, beside ``replay``.
     """
     names = list(streams or pipeline.spec.streams)
     layout = Layout(pipeline.spec.lake.root)
@@ -199,6 +204,9 @@ def start_ingest(
                 accept_loss=accept_loss,
                 notify=notify,
                 first_look=FirstLook(way, notify),
+                drift=DriftLog(
+                    spark, stream=name, path=layout.drift(name), spec_version=pipeline.version, on_alert=on_alert
+                ),
             )
     except BaseException:
         Ingest(spark, running, release, suites, on_close).close()
@@ -242,11 +250,13 @@ def start_stream(
     accept_loss: bool = False,
     notify: Notify = lambda line: None,
     first_look: FirstLook | None = None,
+    drift: DriftLog | None = None,
 ) -> Running:
     """Check, create the table if it is absent, take its lease, and start the query that fills it.
 
     ``release``: what ends the lease. ``what`` names the table in messages.
     ``annotate``: called in each batch, once its end offsets are fixed; what it gives is committed with the batch.
+    ``drift`` hears how the records change; nobody looks for it without.
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
     """
     stream = way.stream
@@ -263,8 +273,9 @@ def start_stream(
         check()  # before a new table makes a lost one look empty
         create_table(spark, table, schema=schema, partitions=EVENT_PARTITIONS, statistics=statistics)
     lease = release.enter_context(leased(spark, table, what=what, notify=notify))
-    add_columns(spark, table, schema=schema)
     position = check()
+    add_columns(spark, table, schema=schema)
+    way, added = with_added(spark, way, table)
     lost = lost_ranges(position.until, topic.earliest()) if position else {}
     if position and lost:
         if not accept_loss:
@@ -278,6 +289,7 @@ def start_stream(
     writer = BatchWriter(
         spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=position.until if position else {},
         annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic,
+        watches=watches(spark, way, table=table, added=added, log=drift, notify=notify),
     )  # fmt: skip
     query = (
         records.writeStream.queryName(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from headrace.errors import DataStopped, HeadraceError
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.guard import remade
 from headrace.ingest.source import Topic
+from headrace.ingest.watch import Batch, Watch
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.lease import Lease
@@ -74,11 +75,13 @@ class BatchWriter:
         on_step: Callable[[str], None],
         lease: Lease,
         topic: Topic,
+        watches: Sequence[Watch],
     ) -> None:
         """``until``: partition to the offset up to which the table holds every record when the query starts.
 
-        ``on_step`` hears each of ``STEPS`` as it is reached.
+        ``on_step`` hears each of ``STEPS`` as it is reached; ``watches`` see each batch in turn.
         """
+        self._watches = tuple(watches)
         self._annotate, self._keep_payload, self._on_step = annotate, keep_payload, on_step
         self._spark, self._way, self._table = spark, way, table
         self._checkpoint = Checkpoint(spark, checkpoint)
@@ -153,21 +156,24 @@ class BatchWriter:
                 **self._annotate(),
             }
             self._on_step("planned")
-            checks = self._append(batch, batch_id, app_id, metadata)
+            checks = self._append(Batch(batch, self._way, before, datetime.now(UTC), metadata), batch_id, app_id)
         self._on_step("skipped" if repeated else "committed")
         report = self._report(batch_id, checks, before, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
 
-    def _append(self, batch: DataFrame, batch_id: int, app_id: str, metadata: dict[str, Any]) -> dict[str, int]:
-        way = self._way.with_current_keys()
-        rows = labelled(batch, way)
-        observation = None
-        if way.suite is not None:
-            aggregates = count_aggregates(way.suite, decoded=way.decoded)
-            observation = Observation()
+    def _append(self, batch: Batch, batch_id: int, app_id: str) -> dict[str, int]:
+        for watch in self._watches:
+            batch = watch.ahead(batch)
+        way, now = batch.way.with_current_keys(), batch.begun
+        rows = labelled(batch.records, way)
+        counts = count_aggregates(way.suite, decoded=way.decoded) if way.suite is not None else {}
+        aggregates = {
+            name: column for watch in self._watches for name, column in watch.observed(batch).items()
+        } | counts
+        observation = Observation() if aggregates else None
+        if observation is not None:
             rows = rows.observe(observation, *(column.alias(name) for name, column in aggregates.items()))
-        now = datetime.now(UTC)
         rows = finished(rows, way, keep_payload=self._keep_payload).withColumns(
             {
                 "batch_id": F.lit(batch_id).cast("long"),
@@ -176,8 +182,11 @@ class BatchWriter:
             }
         )
         self.lease.require()
-        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=metadata, what=self.lease.what)
-        return {name: int(value or 0) for name, value in observation.get.items()} if observation else {}
+        append_once(rows, self._table, app_id=app_id, version=batch_id, metadata=batch.metadata, what=self.lease.what)
+        observed = observation.get if observation is not None else {}
+        for watch in self._watches:
+            watch.committed(batch, observed)
+        return {name: int(observed[name] or 0) for name in counts}
 
     def check_topic(self) -> None:
         """Raise CheckpointError where the topic is not the one that the query began to read."""

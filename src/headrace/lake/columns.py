@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql.types import ArrayType, DataType, StructType
 
 from headrace.errors import SpecError
+from headrace.lake.delta import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -16,27 +17,27 @@ Path = tuple[str, ...]
 """Names from the column down; ``element`` stands for what an array holds."""
 
 
-def table_schema(spark: SparkSession, path: str) -> StructType:
+def table_columns(spark: SparkSession, path: str) -> StructType:
     """The schema of a table as it is now."""
     return spark.read.format("delta").load(path).schema
 
 
-def add_columns(
-    spark: SparkSession, path: str, *, schema: StructType, comments: Mapping[Path, str] | None = None
-) -> list[Path]:
-    """Add what the table lacks of ``schema`` as nullable columns and nested fields; what was added.
+def add_columns(spark: SparkSession, path: str, *, schema: StructType) -> None:
+    """Add what the table lacks of ``schema`` as nullable columns and nested fields.
 
-    ``comments``: what a new field's comment shall say (without quotes). Raises SpecError where a column has
-    another type in the table.
+    Raises SpecError where a column has another type in the table.
     """
-    missing = list(_missing(schema, table_schema(spark, path), (), path))
-    if missing:
-        written = [_definition(where, kind, (comments or {}).get(where)) for where, kind in missing]
-        spark.sql(f"ALTER TABLE delta.{_quoted(path)} ADD COLUMNS ({', '.join(written)})")
-    return [where for where, _ in missing]
+    add_fields(spark, path, [(at, kind, "") for at, kind in _missing(schema, table_columns(spark, path), (), path)])
 
 
-def _definition(where: Path, kind: DataType, comment: str | None) -> str:
+def add_fields(spark: SparkSession, path: str, fields: Sequence[tuple[Path, DataType, str]]) -> None:
+    """Add nullable columns and nested fields in one commit; each has a comment (without quotes), or an empty one."""
+    if fields:
+        written = ", ".join(_definition(*field) for field in fields)
+        spark.sql(f"ALTER TABLE {identifier(path)} ADD COLUMNS ({written})")
+
+
+def _definition(where: Path, kind: DataType, comment: str) -> str:
     name = ".".join(_quoted(part) for part in where)
     return f"{name} {kind.simpleString()}" + (f" COMMENT '{comment}'" if comment else "")
 

@@ -15,6 +15,10 @@ class Layout:
         """All records of a stream, accepted and quarantined."""
         return f"{self.root}/events/{stream}"
 
+    def drift(self, stream: str) -> str:
+        """What was told of changes in a stream's records."""
+        return f"{self.root}/drift/{stream}"
+
     @property
     def errands(self) -> str:
         """Folder of what commands ask of the jobs that write the tables."""

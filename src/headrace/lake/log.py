@@ -73,6 +73,24 @@ def newest_first(spark: SparkSession, path: str) -> Iterator[LogEntry]:
             yield entry
 
 
+def standing(spark: SparkSession, path: str) -> Iterator[LogEntry]:
+    """As :func:`newest_first`, without those that a RESTORE took back."""
+    newest: int | None = None
+    for entry in newest_first(spark, path):
+        if newest is not None and entry.version > newest:
+            continue
+        if entry.operation == "RESTORE":
+            newest = _restored_to(entry)
+        else:
+            yield entry
+
+
+def _restored_to(entry: LogEntry) -> int:
+    """The version whose content a RESTORE brought back; by a timestamp, the newest version of then."""
+    version = entry.parameters.get("version")
+    return int(version) if version not in (None, "null") else entry.version - 1
+
+
 def _versions(spark: SparkSession, path: str) -> list[int]:
     parts = (name.partition(".") for name in files.names(spark, f"{path}/_delta_log"))
     return sorted(int(stem) for stem, _, kind in parts if kind == "json" and stem.isdigit())

@@ -28,8 +28,8 @@ def create_table(
 ) -> None:
     """Create a Delta table that any Delta reader can read; an existing one is left as it is.
 
-    ``statistics``: the columns whose minimum and maximum may be written to the log. Those of a protected column never are,
-    since they outlive its rows there.
+    ``statistics``: the columns whose minimum and maximum may be written to the log, as far as Delta keeps them for their type.
+    Those of a protected column never are, since they outlive its rows there.
 
     Raises StorageError where the path can't be written.
     """
@@ -43,7 +43,7 @@ def create_table(
             DeltaTable.createIfNotExists(spark)
             .location(path)
             .addColumns(schema)
-            .property("delta.dataSkippingStatsColumns", ",".join(statistics))
+            .property("delta.dataSkippingStatsColumns", ",".join(_ordered(schema, statistics)))
             .property("delta.enableChangeDataFeed", str(change_data_feed).lower())
         )
         partitions = tuple(partitions)
@@ -68,7 +68,7 @@ def read_accepted(spark: SparkSession, path: str, *, version: int | None = None)
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
-    return reader.load(path).where(f"verdict = '{ACCEPTED}'").drop("payload", "verdict")
+    return reader.load(path).where(f"verdict = '{ACCEPTED}'").drop("payload", "verdict", "duplicate_of")
 
 
 def read_quarantine(spark: SparkSession, path: str) -> DataFrame:
@@ -91,6 +91,15 @@ def read_accepted_stream(spark: SparkSession, path: str, *, starting_version: in
         .load(path)
         .where(f"verdict = '{ACCEPTED}' and _change_type in ('insert', 'update_postimage', 'delete')")
     )
+
+
+def _ordered(schema: StructType, names: Iterable[str]) -> list[str]:
+    """Those of a type that Delta keeps statistics of; it refuses a table with others, such as arrays and booleans."""
+    from pyspark.sql.types import DateType, NumericType, StringType, TimestampType
+
+    return [
+        name for name in names if isinstance(schema[name].dataType, (DateType, NumericType, StringType, TimestampType))
+    ]
 
 
 def _first_line(error: BaseException) -> str:

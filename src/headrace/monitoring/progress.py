@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 
 from headrace.ingest.writer import BatchReport
+from headrace.lake.drift import Alert
 from headrace.serving.run import ScoreReport
 
 EndOffsets = Callable[[str], dict[int, int]]
@@ -76,7 +77,8 @@ class Progress:
             count.last_seconds, count.lag = report.seconds, lag
         self.log(
             "batch", stream=report.stream, batch=report.batch_id, rows=report.rows, accepted=report.accepted,
-            quarantined=report.quarantined, rows_per_second=round(report.rows / max(report.seconds, 1e-3)),
+            quarantined=report.quarantined, duplicate=report.duplicate,
+            rows_per_second=round(report.rows / max(report.seconds, 1e-3)),
             seconds=round(report.seconds, 3), lag=lag,
         )  # fmt: skip
 
@@ -89,6 +91,20 @@ class Progress:
             "scores", rows=report.rows, waiting_batches=report.waiting, model_version=report.model_version,
             degraded=report.degraded, seconds=round(report.seconds, 3),
         )  # fmt: skip
+
+    def on_alert(self, alert: Alert) -> None:
+        """Tell that a stream's records have changed."""
+        if self.console.is_terminal:
+            self.notify(alert.sentence)
+        else:
+            self.log(
+                "drift",
+                stream=alert.stream,
+                kind=alert.kind,
+                field=alert.field,
+                batch=alert.batch_id,
+                text=alert.sentence,
+            )
 
     def notify(self, line: str) -> None:
         """A sentence for the person who watches."""

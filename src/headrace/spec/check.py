@@ -11,6 +11,7 @@ from headrace.packaged import packaged_file
 from headrace.quality.check import check_suite
 from headrace.quality.suite import read_suite, row_condition_sql
 from headrace.spec import columns
+from headrace.spec.check_duplicates import check_duplicates
 from headrace.spec.check_features import check_features
 from headrace.spec.check_protect import check_domains, check_protect
 from headrace.spec.check_protected_use import check_protected_use
@@ -100,6 +101,7 @@ def _check_stream(pipeline: Pipeline, name: str, document: Document) -> Iterable
     for column in sorted(set(clear) & RESERVED - {stream.event_time, stream.known_at}):
         yield document.problem(f"column name {column!r} is reserved; choose another", *key)
     yield from check_protect(stream, clear, document, (*key, "protect"))
+    yield from check_duplicates(stream, normalized, document, key)
     yield from _check_expectations(pipeline, name, clear, document)
 
 

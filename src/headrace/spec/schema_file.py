@@ -22,6 +22,7 @@ RESERVED = frozenset(
         "kafka_partition",
         "kafka_offset",
         "kafka_timestamp",
+        "duplicate_of",
         "failed_rules",
         "verdict",
         "ingest_date",

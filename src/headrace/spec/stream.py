@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headrace.spec.paths import Path, parse_path
 from headrace.spec.protect import Protection
-from headrace.spec.section import Name, Section
+from headrace.spec.section import Duration, Name, Section
 
 Unit = Literal["fahrenheit_to_celsius", "mph_to_ms", "miles_to_km", "feet_to_m", "inches_to_mm"]
 Privacy = Literal["warn", "strict"]
@@ -34,6 +34,13 @@ class Enrich(Section):
     columns: dict[Name, str] = Field(description="new column: column of the reference")
 
 
+class Duplicates(Section):
+    """What makes a record a copy of an earlier one."""
+
+    by: tuple[str, ...] = Field(min_length=1, description="the columns, after normalize, that are equal in both")
+    within: Duration = Field(description="how far apart the Kafka timestamps of both may lie")
+
+
 class Stream(Section):
     """A topic and the way of its records into the table ``events/<name>``."""
 
@@ -49,8 +56,13 @@ class Stream(Section):
         default={}, description="column, or path such as billing.name or contacts[].email: what is written in its place"
     )
     privacy: Privacy | None = Field(default=None, description="of this stream, if other than the pipeline's")
-    unknown_fields: Literal["ignore", "quarantine"] = Field(
-        default="ignore", description="what a field that the schema lacks does to its record"
+    duplicates: Duplicates | None = Field(default=None, description="how copies that a producer sends are known")
+    unknown_fields: Literal["ignore", "quarantine", "evolve"] = Field(
+        default="ignore",
+        description="what a field that the schema lacks does: nothing, quarantine its record, add a column",
+    )
+    max_new_columns: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=50, description="of unknown_fields: evolve: so many columns and nested fields are added, all in all"
     )
     max_record_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] = 1024 * 1024
     stop_above: Annotated[float, Field(gt=0, le=100)] | None = Field(

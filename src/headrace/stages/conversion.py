@@ -26,6 +26,8 @@ from pyspark.sql.types import (
     VariantType,
 )
 
+from headrace.stages.fields import is_json
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -126,7 +128,7 @@ def holds_document(value: Column, kind: DataType) -> Column:
 
 def _any_text(value: Column, kind: DataType, condition: object) -> Column:
     if isinstance(kind, StructType):
-        return _any(_any_text(value[field.name], field.dataType, condition) for field in kind)
+        return _any(_any_text(value[field.name], field.dataType, condition) for field in kind if not is_json(field))
     if isinstance(kind, ArrayType):
         found = F.exists(value, lambda item: _any_text(item, kind.elementType, condition))
         return F.coalesce(found, F.lit(False))

@@ -42,7 +42,9 @@ from headrace.stages.conversion import (
     typed,
     unfit,
 )
+from headrace.stages.fields import is_json
 from headrace.stages.normalize import trimmed
+from headrace.stages.unknown import repeated_field, unknown_reasons
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -95,8 +97,8 @@ def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
     - ``decode:tombstone`` (null value), ``decode:empty``, ``decode:too_large``, ``decode:encoding`` (not UTF-8, or half of a
       surrogate pair), ``decode:not_an_object``, ``decode:malformed``, ``decode:trailing_data``
     - ``decode:type:FIELD`` (the field, or a part of it), ``decode:type`` (of a repeated field, a value that does not count),
-      ``decode:missing:FIELD`` (declared not nullable, or a part of it is), and, where the stream says
-      ``unknown_fields: quarantine``, ``decode:unknown:FIELD`` and ``decode:repeated_field``
+      ``decode:missing:FIELD`` (declared not nullable, or a part of it is), and, unless the stream says
+      ``unknown_fields: ignore``, ``decode:unknown:PATH`` (``decode:unknown`` for those beyond 20) and ``decode:repeated_field``
 
     Timestamps are ISO-8601 with an offset and become UTC instants, cut to microseconds; a number in quotes is no number
     (for a decimal it is); a decimal is never rounded; a number or a boolean where a text belongs becomes a text; of a
@@ -152,8 +154,9 @@ def _reasons(schema: StructType, stream: Stream) -> Column:
         if not f.nullable or isinstance(f.dataType, _NESTED)
     ]
     parts = [_present([*unread, *missing]), _documents_for_texts(schema)]
-    if stream.unknown_fields == "quarantine":
-        parts.append(_unknown_fields(schema))
+    if stream.unknown_fields != "ignore":
+        parts.append(unknown_reasons(F.col(RAW), schema, nulls=stream.unknown_fields == "quarantine"))
+        parts.append(_present([F.when(repeated_field(F.col(RAW)), F.lit("decode:repeated_field"))]))
     return (
         F.when(F.col(GUARD).isNotNull(), F.array(GUARD))
         .when(F.col(f"{PARSED}.{CORRUPT}").isNotNull(), _why_corrupt(schema))
@@ -189,7 +192,9 @@ def _documents_for_texts(schema: StructType) -> Column:
     A record that can't be read with variants (an object in it repeats a key) is held to be wrong.
     """
     texts = {
-        f.name: (f, like_a_document(_parsed(f), f.dataType)) for f in schema if not isinstance(f.dataType, _NUMBERS)
+        f.name: (f, like_a_document(_parsed(f), f.dataType))
+        for f in schema
+        if not isinstance(f.dataType, _NUMBERS) and not is_json(f)
     }
     if not texts:
         return _present([])
@@ -241,11 +246,3 @@ def _has_trailing_data(schema: StructType) -> Column:
     as_field = F.from_json(F.concat(F.lit('{"v":'), raw, F.lit("}")), "v string", {"mode": "PERMISSIVE"})
     single = (F.size(as_array) == 1) & as_field["v"].isNotNull()
     return F.when(suspicious, ~F.coalesce(single, F.lit(False))).otherwise(False)
-
-
-def _unknown_fields(schema: StructType) -> Column:
-    keys = F.json_object_keys(F.col(RAW))
-    unknown = F.array_except(keys, F.array(*(F.lit(field.name) for field in schema)))
-    repeated = F.when(F.size(keys) != F.size(F.array_distinct(keys)), F.lit("decode:repeated_field"))
-    named = F.transform(unknown, lambda key: F.concat(F.lit("decode:unknown:"), F.substring(key, 1, 64)))
-    return F.concat(F.coalesce(named, F.array().cast("array<string>")), F.array_compact(F.array(repeated)))

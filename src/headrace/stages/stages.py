@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from headrace.lake.release import RELEASED
-from headrace.lake.tables import ACCEPTED, QUARANTINED
+from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.privacy.keys import KeyRing, open_ring
 from headrace.privacy.seal import sealed
 from headrace.quality import CompiledSuite, compile_suite, failed_critical, failed_rules, read_suite
@@ -29,6 +29,9 @@ KAFKA = tuple(f"__{name}" for name in KAFKA_COLUMNS)
 KAFKA_SCHEMA = (
     "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, timestampType int"
 )
+
+DUPLICATE_OF = "__duplicate_of"
+"""Beside a record that is known to be a copy: ``topic/partition/offset`` of the first one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Way:
 def prepare(spark: SparkSession, pipeline: Pipeline, stream: str, *, ring: KeyRing) -> Way:
     """Compile a stream's way: load its references, compile its suite against the columns that the rules will see."""
     spec = pipeline.spec.streams[stream]
+    if spec.unknown_fields == "evolve" and pipeline.strict(stream):  # a new column would be one that nobody classified
+        spec = spec.model_copy(update={"unknown_fields": "quarantine"})
     schema = StructType.fromJson(pipeline.schemas[stream].json)
     names = {lookup.reference for lookup in spec.enrich}
     references = {
@@ -101,7 +106,10 @@ def labelled(records: DataFrame, way: Way) -> DataFrame:
         reasons = F.concat(reasons, failed_rules(way.suite, decoded=way.decoded))
         quarantined = quarantined | failed_critical(way.suite)
     events = events.withColumn("failed_rules", reasons)
-    return events.withColumn("verdict", F.when(quarantined, F.lit(QUARANTINED)).otherwise(F.lit(ACCEPTED)))
+    verdict = F.when(quarantined, F.lit(QUARANTINED))
+    if DUPLICATE_OF in events.columns:
+        verdict = verdict.when(F.col(DUPLICATE_OF).isNotNull(), F.lit(DUPLICATE))
+    return events.withColumn("verdict", verdict.otherwise(F.lit(ACCEPTED)))
 
 
 def without_statistics(way: Way) -> set[str]:
@@ -119,7 +127,8 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
     if keep_payload:
         record = {name: F.col(f"__{name}") for name in ("key", "value", "topic", "partition", "offset")}
         events = events.withColumn("payload", sealed(**record, ring=way.ring, when=F.col("verdict") == QUARANTINED))
-    own = [name for name in events.columns if name not in (*KAFKA, REASONS, "failed_rules", "verdict", "payload")]
+    added = (*KAFKA, REASONS, DUPLICATE_OF, "failed_rules", "verdict", "payload")
+    own = [name for name in events.columns if name not in added]
     role = {"event_time": way.stream.event_time, "known_at": way.stream.known_at}
     return events.select(
         *(name for name in own if name not in role),
@@ -127,9 +136,16 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
         *(F.col(f"__{name}").alias(f"kafka_{name}") for name in ("topic", "partition", "offset", "timestamp")),
         "failed_rules",
         *(["payload"] if keep_payload else []),
+        *([_first_of_copy(events)] if way.stream.duplicates else []),
         F.lit(way.spec_version).alias("spec_version"),
         "verdict",
     )
+
+
+def _first_of_copy(rows: DataFrame) -> Column:
+    known = DUPLICATE_OF in rows.columns
+    first = F.when(F.col("verdict") == DUPLICATE, F.col(DUPLICATE_OF)) if known else F.lit(None).cast("string")
+    return first.alias("duplicate_of")
 
 
 def table_schema(spark: SparkSession, way: Way, *, keep_payload: bool = True) -> StructType:

@@ -1,0 +1,39 @@
+"""Which watches a stream's declarations ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from headrace.ingest.drift import DriftLog, DriftWatch
+from headrace.ingest.duplicates import DuplicateWatch
+from headrace.ingest.evolve import EvolveWatch
+from headrace.ingest.watch import Watch
+from headrace.stages.evolved import Fields
+from headrace.stages.stages import Way
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def watches(
+    spark: SparkSession, way: Way, *, table: str, added: Fields, log: DriftLog | None, notify: Callable[[str], None]
+) -> list[Watch]:
+    """The watches of a stream, in the order in which they see each of its batches.
+
+    ``added``: fields of the way's schema that ingest has added to the table. ``log``: who hears of drift; nobody looks for it
+    without.
+    """
+    found: list[Watch] = []
+    stream = way.stream
+    if stream.unknown_fields == "evolve":
+        found.append(EvolveWatch(spark, way, table=table, added=added, log=log))
+    if stream.duplicates is not None:
+        found.append(
+            DuplicateWatch(
+                spark, name=way.name, table=table, topic=stream.topic, duplicates=stream.duplicates, notify=notify
+            )
+        )
+    if log is not None:
+        found.append(DriftWatch(spark, table=table, log=log))
+    return found
