@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SUITES = ("ingest", "latency", "privacy")
+SUITES = ("ingest", "latency", "privacy", "ledger", "audit")
 
 
 def main() -> int:

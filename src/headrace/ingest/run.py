@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.connections import Broker
 from headrace.errors import HeadraceError
 from headrace.ingest.abandon import abandoning
+from headrace.ingest.accounts import open_accounts
 from headrace.ingest.failure import query_failure
 from headrace.ingest.first_look import FirstLook
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
@@ -177,6 +178,7 @@ def start_ingest(
                 on_batch=on_batch,
                 on_step=on_step,
                 accept_loss=accept_loss,
+                ledger=layout.ledger(name),
                 notify=notify,
                 first_look=FirstLook(way, notify),
             )
@@ -216,6 +218,7 @@ def start_stream(
     starting_at: datetime | None = None,
     on_step: Callable[[str], None] = lambda step: None,
     accept_loss: bool = False,
+    ledger: str | None = None,
     notify: Notify = lambda line: None,
     first_look: FirstLook | None = None,
 ) -> Running:
@@ -224,6 +227,7 @@ def start_stream(
     ``release``: what ends the lease. ``what`` names the table in messages.
     ``annotate``: called in each batch, once its end offsets are fixed; what it gives is committed with the batch.
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
+    ``ledger``: folder of the stream's ledger, or None where it keeps none.
     """
     stream = way.stream
     topic = Topic(stream.topic, bootstrap=broker.bootstrap, options=broker.options)
@@ -245,13 +249,18 @@ def start_stream(
             raise records_lost(stream.topic, lost)
         position = resume_after(spark, position, stream=way.name, table=table, checkpoint=checkpoint, lost=lost)
         notify(f"warning: stream {way.name!r} goes on without records that Kafka deleted: {in_words(lost)}")
+    accounts = None
+    if ledger is not None:
+        accounts = open_accounts(
+            spark, name=way.name, topic=stream.topic, folder=ledger, table=table, broker=broker, notify=notify
+        )
     records = read_topic(
         spark, stream.topic, bootstrap=broker.bootstrap, options=broker.options, max_offsets=stream.max_offsets_per_trigger,
         starting_at=starting_at,
     )  # fmt: skip
     writer = BatchWriter(
         spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=position.until if position else {},
-        annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic,
+        annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic, accounts=accounts,
     )  # fmt: skip
     query = (
         records.writeStream.queryName(name)

@@ -14,13 +14,14 @@ from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
 from headrace.errors import DataStopped, HeadraceError
+from headrace.ingest.accounts import Accounts
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.guard import remade
 from headrace.ingest.source import Topic
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.lease import Lease
-from headrace.lake.log import reached, read_log
+from headrace.lake.log import reached, read_log, read_next
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.quality import count_aggregates
 from headrace.stages.stages import Way, finished, labelled
@@ -49,8 +50,9 @@ class BatchReport:
         return self.accepted + self.quarantined + self.duplicate
 
 
-STEPS = ("begun", "planned", "committed", "skipped", "reported")
-"""What a micro-batch reaches, in this order: ``skipped`` stands in for ``committed`` where the table holds the batch already."""
+STEPS = ("begun", "planned", "committed", "skipped", "accounted", "reported")
+"""What a micro-batch reaches, in this order: ``skipped`` stands in for ``committed`` where the table holds the batch already.
+``accounted``: its ledger is written (of a stream that has one)."""
 
 
 class Draining(Exception):
@@ -74,11 +76,13 @@ class BatchWriter:
         on_step: Callable[[str], None],
         lease: Lease,
         topic: Topic,
+        accounts: Accounts | None,
     ) -> None:
         """``until``: partition to the offset up to which the table holds every record when the query starts.
 
-        ``on_step`` hears each of ``STEPS`` as it is reached.
+        ``on_step`` hears each of ``STEPS`` as it is reached. ``accounts``: the stream's, where it keeps a ledger.
         """
+        self._accounts = accounts
         self._annotate, self._keep_payload, self._on_step = annotate, keep_payload, on_step
         self._spark, self._way, self._table = spark, way, table
         self._checkpoint = Checkpoint(spark, checkpoint)
@@ -155,13 +159,16 @@ class BatchWriter:
             self._on_step("planned")
             checks = self._append(batch, batch_id, app_id, metadata)
         self._on_step("skipped" if repeated else "committed")
+        if self._accounts is not None:
+            self._accounts.write(batch_id)
+            self._on_step("accounted")
         report = self._report(batch_id, checks, before, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
 
     def _append(self, batch: DataFrame, batch_id: int, app_id: str, metadata: dict[str, Any]) -> dict[str, int]:
         way = self._way.with_current_keys()
-        rows = labelled(batch, way)
+        rows = labelled(batch if self._accounts is None else self._accounts.counted(batch, batch_id), way)
         observation = None
         if way.suite is not None:
             aggregates = count_aggregates(way.suite, decoded=way.decoded)
@@ -188,7 +195,8 @@ class BatchWriter:
         self, batch_id: int, checks: dict[str, int], before: int, until: dict[int, int], repeated: bool, seconds: float
     ) -> BatchReport:
         rows = dict.fromkeys((ACCEPTED, QUARANTINED, DUPLICATE), 0)
-        for entry in read_log(self._spark, self._table, after=before if not repeated else -1):
+        log = read_log(self._spark, self._table) if repeated else read_next(self._spark, self._table, after=before)
+        for entry in log:
             if entry.batch == batch_id:
                 rows = {verdict: count + entry.rows(verdict) for verdict, count in rows.items()}
         return BatchReport(
