@@ -6,6 +6,7 @@ Faults in a table are planted with delta-rs, those in the ledger with a text edi
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from conftest import run_headrace
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pipelines import make_topic, reading, send, write_pipeline
 
@@ -460,3 +462,25 @@ def everything(bootstrap: str, topic: str) -> list[int]:
             consumer.close()
             return offsets
         offsets.append(message.offset())
+
+
+def test_the_command_shows_the_figures_and_exits_with_9_where_they_do_not_add_up(copy: Path, bootstrap: str) -> None:
+    done = run_headrace("audit", str(copy), "--deep", "--batches", environment={})
+    assert done.returncode == 0, done.stderr
+    shown = dict(re.findall(r"^ *(\w[\w ]*?)  +([\d,]+|yes|NO)$", done.stdout, re.MULTILINE))
+    assert (shown["records in Kafka"], shown["records read"], shown["accepted now"], shown["adds up"]) == (
+        "60",
+        "60",
+        "57",
+        "yes",
+    )
+    assert "ledger of readings" in done.stdout
+    DeltaTable(table_of(copy)).delete("kafka_partition = 0 and kafka_offset = 7")
+    wrong = run_headrace("audit", str(copy), "--json", "--deep", "--stream", "readings", environment={})
+    assert wrong.returncode == 9
+    told = json.loads(wrong.stdout)
+    assert (told["adds_up"], told["streams"][0]["rows_now"]["accepted"]) == (False, 56)
+    assert {finding["kind"] for finding in told["streams"][0]["findings"]} == {"commit", "table", "missing"}
+    assert "readings: does not add up" in wrong.stderr
+    assert "Ada" not in done.stdout + done.stderr + wrong.stdout + wrong.stderr
+    assert run_headrace("audit", str(copy), "--stream", "absent", environment={}).returncode == 3

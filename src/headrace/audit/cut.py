@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from headrace.audit.findings import Finding, batches_in_words
 from headrace.audit.window import Window
@@ -165,6 +166,6 @@ def _is_batch(entry: LogEntry | None) -> bool:
 
 def _rows_of(table: str, path: str) -> int | None:
     try:
-        return outside.footer_rows(f"{table}/{path}")
+        return outside.footer_rows(f"{table}/{unquote(path)}")
     except OSError:
         return None

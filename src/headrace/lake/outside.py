@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from headrace.errors import StorageError
 
@@ -66,21 +66,23 @@ def data_files(table: DeltaTable) -> Iterator[DataFile]:
 def scan(
     table: DeltaTable, columns: Sequence[str], *, days: Sequence[str] | None, at_once: int
 ) -> Iterator[pa.RecordBatch]:
-    """Those of the columns that the table has, of all rows or those of some days of ingest, a few batches in memory at a time.
+    """Those of the columns that a file has, of all rows or those of some days of ingest, file by file, a batch at a time.
 
     Raises UnreadableFile.
     """
     import pyarrow as pa
-    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
 
-    data = table.to_pyarrow_dataset()
-    there = [name for name in columns if name in data.schema.names]
-    chosen = None if days is None else ds.field("ingest_date").isin([date.fromisoformat(day) for day in days])
-    scanner = data.scanner(columns=there, filter=chosen, batch_size=at_once, batch_readahead=2, fragment_readahead=2)
-    try:
-        yield from scanner.to_batches()
-    except (OSError, pa.ArrowException) as error:
-        raise UnreadableFile(_first_line(error)) from None
+    for file in data_files(table):
+        if days is not None and file.day not in days:
+            continue
+        system, inside = _open(f"{_place(table)}/{unquote(file.path)}")
+        try:
+            with system.open_input_file(inside) as stream, pq.ParquetFile(stream) as parquet:
+                there = [name for name in columns if name in parquet.schema_arrow.names]
+                yield from parquet.iter_batches(batch_size=at_once, columns=there)
+        except (OSError, pa.ArrowException) as error:
+            raise UnreadableFile(f"{file.path}: {_first_line(error)}") from None
 
 
 def names(path: str) -> list[str]:
