@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SUITES = ("ingest", "latency")
+SUITES = ("ingest", "latency", "headers")
 
 
 def main() -> int:

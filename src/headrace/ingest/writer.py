@@ -15,12 +15,13 @@ from pyspark.sql import functions as F
 
 from headrace.errors import DataStopped, HeadraceError
 from headrace.ingest.checkpoint import Checkpoint
+from headrace.ingest.driver_read import has_far_timestamp, read_records
 from headrace.ingest.guard import remade
 from headrace.ingest.source import Topic
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.lease import Lease
-from headrace.lake.log import reached, read_log
+from headrace.lake.log import offsets, reached, read_log
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.quality import count_aggregates
 from headrace.stages.stages import Way, finished, labelled
@@ -153,11 +154,21 @@ class BatchWriter:
                 **self._annotate(),
             }
             self._on_step("planned")
-            checks = self._append(batch, batch_id, app_id, metadata)
+            checks = self._append_all(batch, batch_id, app_id, metadata)
         self._on_step("skipped" if repeated else "committed")
         report = self._report(batch_id, checks, before, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
+
+    def _append_all(self, batch: DataFrame, batch_id: int, app_id: str, metadata: dict[str, Any]) -> dict[str, int]:
+        try:
+            return self._append(batch, batch_id, app_id, metadata)
+        except Exception as error:
+            if not has_far_timestamp(error):
+                raise
+        start, until = offsets(metadata["from"]), offsets(metadata["until"])
+        records = read_records(self._spark, self.topic.name, start=start, until=until, broker=self.topic.broker)
+        return self._append(records, batch_id, app_id, metadata)
 
     def _append(self, batch: DataFrame, batch_id: int, app_id: str, metadata: dict[str, Any]) -> dict[str, int]:
         way = self._way.with_current_keys()

@@ -10,7 +10,7 @@ from headrace.lake import delta, files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
 ACCEPTED, QUARANTINED, DUPLICATE = "accepted", "quarantined", "duplicate"
 """The verdicts: each record of a topic is in its table once, under one of them."""
@@ -28,8 +28,8 @@ def create_table(
 ) -> None:
     """Create a Delta table that any Delta reader can read; an existing one is left as it is.
 
-    ``statistics``: the columns whose minimum and maximum may be written to the log. Those of a protected column never are,
-    since they outlive its rows there.
+    ``statistics``: the columns whose minimum and maximum may be written to the log, where Delta knows them for the column's
+    type. Those of a protected column never are, since they outlive its rows there.
 
     Raises StorageError where the path can't be written.
     """
@@ -39,11 +39,12 @@ def create_table(
         if delta.exists(spark, path):
             return
         _remove_unborn(spark, path)
+        known = [name for name in statistics if isinstance(schema[name].dataType, _with_statistics())]
         builder = (
             DeltaTable.createIfNotExists(spark)
             .location(path)
             .addColumns(schema)
-            .property("delta.dataSkippingStatsColumns", ",".join(statistics))
+            .property("delta.dataSkippingStatsColumns", ",".join(known))
             .property("delta.enableChangeDataFeed", str(change_data_feed).lower())
         )
         partitions = tuple(partitions)
@@ -91,6 +92,13 @@ def read_accepted_stream(spark: SparkSession, path: str, *, starting_version: in
         .load(path)
         .where(f"verdict = '{ACCEPTED}' and _change_type in ('insert', 'update_postimage', 'delete')")
     )
+
+
+def _with_statistics() -> tuple[type[DataType], ...]:
+    """The types that Delta keeps statistics of; it refuses to be asked for those of others, such as booleans and arrays."""
+    from pyspark.sql.types import DateType, NumericType, StringType, TimestampType
+
+    return (NumericType, StringType, DateType, TimestampType)
 
 
 def _first_line(error: BaseException) -> str:
