@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
-import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from headrace.ingest.known_keys import table_keys
-from headrace.ingest.released import copies_to_release
-from headrace.spec.stream import Duplicates, Stream
+from headrace.spec.stream import Stream
 from headrace.stages.keys import record_keys
 
 SCHEMA = StructType.fromJson(
@@ -81,35 +78,3 @@ ROWS = [
     (4, "k2", 2.1, "quarantined"), (5, "k1", 2.1, "quarantined"), (6, "k3", 1.0, "accepted"), (7, "k3", 0.0, "quarantined"),
     (8, "k4", 0.0, "duplicate"), (9, "k4", 0.0, "quarantined"), (10, None, 0.0, "accepted"), (11, None, 0.0, "quarantined"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("offsets", "expected"),
-    [
-        # 4 and 5 lie more than two hours after the first of their key; 7 is older than the copy that was accepted.
-        ({row[0] for row in ROWS}, {1: 0, 3: 2, 7: 6}),
-        ({1, 5}, {5: 1}),
-        (set(), {}),
-    ],
-)
-def test_what_is_released_is_held_against_what_was_accepted(
-    spark: SparkSession, tmp_path: Path, offsets: set[int], expected: dict[int, int]
-) -> None:
-    frame = pa.table(
-        {
-            "id": [key for _, key, *_ in ROWS], "verdict": [verdict for *_, verdict in ROWS],
-            "kafka_topic": ["t"] * len(ROWS), "kafka_partition": pa.array([3] * len(ROWS), pa.int32()),
-            "kafka_offset": pa.array([offset for offset, *_ in ROWS], pa.int64()),
-            "kafka_timestamp": pa.array([1000 * int(T + h * HOUR) for *_, h, _ in ROWS], pa.timestamp("us", "UTC")),
-        }
-    )  # fmt: skip
-    ingested = datetime.fromtimestamp(T / 1000, UTC) + timedelta(hours=9)
-    rows = spark.createDataFrame(frame).withColumns(
-        {"ingested_at": F.lit(ingested), "ingest_date": F.lit(ingested.date())}
-    )
-    table = str(tmp_path / "events")
-    rows.write.format("delta").partitionBy("ingest_date", "verdict").save(table)
-    chosen = rows.where((F.col("verdict") == "quarantined") & F.col("kafka_offset").isin(*offsets, -1))
-    found = copies_to_release(spark, table, chosen, duplicates=Duplicates(by=("id",), within="2h")).to_pylist()
-    assert {row["kafka_offset"]: row["duplicate_of"] for row in found} == {o: f"t/3/{f}" for o, f in expected.items()}
-    assert {row["kafka_partition"] for row in found} <= {3}
