@@ -1,30 +1,31 @@
 """Drift of a stream's records from their schema, told once: from a sample that the one pass over a batch takes along.
 
 The shapes of up to some thousand records of a batch (all of them, where it is small) come back with the write, as one more
-aggregate; what they mean is worked out by :mod:`headrace.ingest.drift_rules`. Its counts are committed with the next batch.
+aggregate; what they mean is worked out by :mod:`headrace.ingest.drift_rules`. Its counts are kept in a small file beside the
+data: losing those of a batch (the job died right behind its commit) only makes a change be told a little later.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from headrace.ingest.drift_rules import DriftRules, Finding, Seen, Track
 from headrace.ingest.watch import Batch
+from headrace.lake import files
 from headrace.lake.drift import Alert, read_alerts, remember_alerts
-from headrace.lake.log import offsets, standing
+from headrace.lake.log import offsets
 from headrace.stages.sample import UNREAD_END, sampled_shapes
 from headrace.stages.shape import Shape, read_shape
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
-COUNTS = "drift"
-"""In a commit's metadata: field to its counts (:class:`Track`)."""
 MOST_ALERTS = 100
 MOST_SHAPES = 200
 """So many different shapes of a batch are looked at, the most frequent first."""
@@ -76,15 +77,13 @@ class DriftWatch:
     """Looks at a sample of each batch."""
 
     def __init__(self, spark: SparkSession, *, table: str, log: DriftLog) -> None:
-        self._spark, self._table, self._log = spark, table, log
+        self._spark, self._log = spark, log
+        self._file = f"{table}/_headrace/drift"
         self._rules: DriftRules | None = None
 
     def ahead(self, batch: Batch) -> Batch:
-        """The batch, with the counts so far in its commit."""
-        if self._rules is None:
-            self._rules = DriftRules(self._counts())
-        counts = {name: astuple(track) for name, track in self._rules.tracks.items()}
-        return replace(batch, metadata=batch.metadata | {COUNTS: counts})
+        """The batch as it is."""
+        return batch
 
     def observed(self, batch: Batch) -> Mapping[str, Column]:
         """The shapes of the sample."""
@@ -95,17 +94,19 @@ class DriftWatch:
     def committed(self, batch: Batch, observed: Mapping[str, Any]) -> None:
         """Count, and tell what is found."""
         if self._rules is None:
-            raise ValueError("a batch was committed that this watch has not seen ahead")
+            self._rules = DriftRules(self._kept())
         seen = [
             one for text, count in Counter(observed[_SHAPES]).most_common(MOST_SHAPES) if (one := _seen(text, count))
         ]
         fate = FATES[batch.way.stream.unknown_fields]
         self._log.tell(self._rules.observe(seen, batch.way.schema, fate=fate), batch_id=batch.metadata["batch"])
 
-    def _counts(self) -> dict[str, Track]:
-        last = next((entry for entry in standing(self._spark, self._table) if entry.is_batch), None)
-        told = last.metadata.get(COUNTS, {}) if last is not None else {}
-        return {name: Track(*counts) for name, counts in told.items()}
+        counts = {name: astuple(track) for name, track in self._rules.tracks.items()}
+        files.write_text(self._spark, self._file, json.dumps(counts))
+
+    def _kept(self) -> dict[str, Track]:
+        text = files.read_text(self._spark, self._file)
+        return {name: Track(*counts) for name, counts in json.loads(text).items()} if text else {}
 
 
 def _subject(kind: str, field: str) -> tuple[str, str]:
