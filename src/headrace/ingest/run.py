@@ -19,6 +19,7 @@ from headrace.ingest.evolve import with_added
 from headrace.ingest.failure import query_failure
 from headrace.ingest.first_look import FirstLook
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
+from headrace.ingest.pace import Pace, set_limit
 from headrace.ingest.position import Position
 from headrace.ingest.replay import REPLAY
 from headrace.ingest.replay_errand import replay_handler
@@ -282,12 +283,18 @@ def start_stream(
             raise records_lost(stream.topic, lost)
         position = resume_after(spark, position, stream=way.name, table=table, checkpoint=checkpoint, lost=lost)
         notify(f"warning: stream {way.name!r} goes on without records that Kafka deleted: {in_words(lost)}")
+    pace = Pace(most=stream.max_offsets_per_trigger, seconds=stream.batch_seconds)
     records = read_topic(
-        spark, stream.topic, bootstrap=broker.bootstrap, options=broker.options, max_offsets=stream.max_offsets_per_trigger,
-        starting_at=starting_at,
+        spark, stream.topic, bootstrap=broker.bootstrap, options=broker.options, max_offsets=pace.limit, starting_at=starting_at
     )  # fmt: skip
+
+    def reported(report: BatchReport) -> None:
+        if not report.repeated and pace.learn(offsets=report.offsets, seconds=report.seconds):
+            set_limit(spark, name, pace.limit)
+        on_batch(report)
+
     writer = BatchWriter(
-        spark, way, table=table, checkpoint=checkpoint, on_batch=on_batch, until=position.until if position else {},
+        spark, way, table=table, checkpoint=checkpoint, on_batch=reported, until=position.until if position else {},
         annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic,
         watches=watches(spark, way, table=table, added=added, log=drift, notify=notify),
     )  # fmt: skip

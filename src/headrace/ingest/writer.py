@@ -40,6 +40,10 @@ class BatchReport:
     quarantined: int
     duplicate: int
     seconds: float
+    repeated: bool
+    """Whether the table held it already: the job had died between the table's commit and the checkpoint's."""
+    offsets: int
+    """Length of the ranges of offsets that it read; more than its rows where a topic has gaps."""
     until: dict[int, int]
     """Partition to end offset."""
     checks: dict[str, int] = field(repr=False)
@@ -140,6 +144,7 @@ class BatchWriter:
             self._done = -1 if found is None else found
         repeated = self._done >= batch_id
         checks: dict[str, int] = {}
+        begin = self._checkpoint.start(batch_id).get(topic, {})
         until = (self._checkpoint.until(batch_id) or {}).get(topic, {})
         before = delta.version(spark, self._table)
         if not repeated:
@@ -150,7 +155,7 @@ class BatchWriter:
                 "batch": batch_id,
                 "topic": topic,
                 "topic_id": self._topic_id,
-                "from": self._checkpoint.start(batch_id).get(topic, {}),
+                "from": begin,
                 "until": until,
                 "spec": self._way.spec_version,
                 **self._annotate(),
@@ -158,7 +163,7 @@ class BatchWriter:
             self._on_step("planned")
             checks = self._append(Batch(batch, self._way, before, datetime.now(UTC), metadata), batch_id, app_id)
         self._on_step("skipped" if repeated else "committed")
-        report = self._report(batch_id, checks, before, until, repeated, time.monotonic() - begun)
+        report = self._report(batch_id, checks, before, begin, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
 
@@ -194,7 +199,14 @@ class BatchWriter:
             raise remade(self.topic.name, self._table)
 
     def _report(
-        self, batch_id: int, checks: dict[str, int], before: int, until: dict[int, int], repeated: bool, seconds: float
+        self,
+        batch_id: int,
+        checks: dict[str, int],
+        before: int,
+        begin: dict[int, int],
+        until: dict[int, int],
+        repeated: bool,
+        seconds: float,
     ) -> BatchReport:
         rows = dict.fromkeys((ACCEPTED, QUARANTINED, DUPLICATE), 0)
         for entry in read_log(self._spark, self._table, after=before if not repeated else -1):
@@ -202,7 +214,8 @@ class BatchWriter:
                 rows = {verdict: count + entry.rows(verdict) for verdict, count in rows.items()}
         return BatchReport(
             stream=self._way.name, batch_id=batch_id, accepted=rows[ACCEPTED], quarantined=rows[QUARANTINED],
-            duplicate=rows[DUPLICATE], seconds=seconds, until=until, checks=checks,
+            duplicate=rows[DUPLICATE], seconds=seconds, repeated=repeated, checks=checks,
+            offsets=sum(end - begin.get(partition, 0) for partition, end in until.items()), until=until,
         )  # fmt: skip
 
     def _stop_above(self, report: BatchReport) -> None:

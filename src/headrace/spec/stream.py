@@ -68,7 +68,13 @@ class Stream(Section):
     stop_above: Annotated[float, Field(gt=0, le=100)] | None = Field(
         default=None, description="stop when more than this percentage of a batch is quarantined"
     )
-    max_offsets_per_trigger: Annotated[int, Field(ge=1)] = 200_000
+    max_offsets_per_trigger: Annotated[int, Field(ge=1)] = Field(
+        default=200_000, description="a micro-batch never takes more records than this"
+    )
+    batch_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=10.0,
+        description="how long a micro-batch should last: it takes as many records as it can write in this time",
+    )
 
     @property
     def protections(self) -> dict[Path, Protection]:
