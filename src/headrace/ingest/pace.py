@@ -53,7 +53,8 @@ def set_limit(spark: SparkSession, query: str, records: int) -> bool:
         if running is None:
             return False
         jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-        execution: Any = running._jsq.streamingQuery()  # pyright: ignore[reportPrivateUsage]
+        wrapped: Any = running._jsq  # pyright: ignore[reportPrivateUsage]
+        execution = wrapped.streamingQuery()
         sources = execution.uniqueSources()
         limit = jvm.org.apache.spark.sql.connector.read.streaming.ReadLimit.maxRows(records)
         keys = sources.keysIterator()
