@@ -17,6 +17,7 @@ from headrace.errors import KeyRingError
 from headrace.privacy.encrypt import _encrypt_udf
 from headrace.privacy.keys import SEAL, KeyRing, ensure_keys, open_ring, pseudonym_key
 from headrace.privacy.mask import masked
+from headrace.privacy.original import Original
 from headrace.privacy.pseudonym import _preparer, pseudonymized
 from headrace.privacy.seal import _seal_udf, open_sealed, sealed
 from headrace.privacy.worker import text_function
@@ -26,8 +27,11 @@ from headrace.stages.anonymize import anonymize
 
 AIRCRAFT, PERSON = Pseudonym(pseudonym="aircraft"), Pseudonym(pseudonym="person")
 VALUES = [None, "", "N14228", "é\U0001f600", "N14228", " ", "x" * 500]
-RECORDS: list[tuple[bytes | None, bytes | None]] = [
-    (None, None), (None, b"value"), (b"key", None), (b"", b""), (b"key", b""), (b"", None), (b"k\x00", b"\xff\x00" * 1000),
+RECORDS = [
+    Original(None, None), Original(None, b"value"), Original(b"key", None), Original(b"", b""), Original(b"key", b""),
+    Original(b"", None), Original(b"k\x00", b"\xff\x00" * 1000),
+    Original(b"k", b"value", (("a", b"1"), ("a", None), ("", b""), ("\u202e\U0001f600", b"\xff\x00"))),
+    Original(None, None, (("why", b"x" * 70_000),)),
 ]  # fmt: skip
 
 
@@ -42,12 +46,15 @@ def texts(spark: SparkSession) -> DataFrame:
 
 
 def records(spark: SparkSession) -> DataFrame:
-    keys, values = zip(*RECORDS, strict=True)
     size = len(RECORDS)
+    named = [[{"key": name, "value": value} for name, value in record.headers] or None for record in RECORDS]
+    kind = pa.list_(pa.struct({"key": pa.string(), "value": pa.binary()}))
     return spark.createDataFrame(
         pa.table(
             {
-                "key": pa.array(keys, pa.binary()), "value": pa.array(values, pa.binary()), "topic": ["t"] * size,
+                "key": pa.array([record.key for record in RECORDS], pa.binary()),
+                "value": pa.array([record.value for record in RECORDS], pa.binary()),
+                "headers": pa.array(named, kind), "topic": ["t"] * size,
                 "partition": pa.array([3] * size, pa.int32()), "offset": pa.array(range(size), pa.int64()),
             }
         )
@@ -55,7 +62,7 @@ def records(spark: SparkSession) -> DataFrame:
 
 
 def sealed_rows(spark: SparkSession, ring: KeyRing) -> DataFrame:
-    columns = {name: F.col(name) for name in ("key", "value", "topic", "partition", "offset")}
+    columns = {name: F.col(name) for name in ("key", "value", "headers", "topic", "partition", "offset")}
     return records(spark).select("offset", sealed(**columns, ring=ring, when=F.col("offset") != 1).alias("payload"))
 
 
@@ -114,7 +121,7 @@ def test_anonymize_replaces_in_place_and_drops(spark: SparkSession, ring: KeyRin
     assert (row["c"], row["d"]) == ("***4", "d")
 
 
-def test_a_sealed_record_opens_to_its_very_bytes(spark: SparkSession, ring: KeyRing) -> None:
+def test_a_sealed_record_opens_to_its_very_bytes_and_headers(spark: SparkSession, ring: KeyRing) -> None:
     for row in sealed_rows(spark, ring).collect():
         if row["offset"] == 1:
             assert row["payload"] is None, "only the rows that `when` names are sealed"

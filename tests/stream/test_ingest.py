@@ -100,10 +100,10 @@ def test_a_quarantined_record_keeps_its_original_bytes_sealed(poisoned) -> None:
         if offset in ACCEPTED:
             assert row["payload"] is None
             continue
-        key, value = open_sealed(row["payload"], topic="poisoned", partition=0, offset=offset, ring=ring)
+        original = open_sealed(row["payload"], topic="poisoned", partition=0, offset=offset, ring=ring)
         sent = POISON[offset][0]
-        assert key == f"k{offset}".encode()
-        assert value == (sent.encode() if isinstance(sent, str) else sent)
+        assert original.key == f"k{offset}".encode()
+        assert original.value == (sent.encode() if isinstance(sent, str) else sent)
 
 
 def test_names_are_pseudonyms_and_nowhere_in_clear(poisoned) -> None:

@@ -176,7 +176,7 @@ def test_what_was_encrypted_opens_with_the_newest_keys(spark, rewritten: Rewritt
     sealed = [row for row in rewritten.new if row["payload"]]
     assert [int.from_bytes(row["payload"][1:3], "big") for row in sealed] == [2, 2]
     opened = open_sealed(sealed[0]["payload"], topic="rotation", partition=0, offset=FIRST, ring=ring)
-    assert customer(100)[:-9].encode() in (opened if isinstance(opened, tuple) else (opened.value,))
+    assert opened.value == customer(100)[:-9].encode()
     assert all(row["name"][1:3] == b"\x00\x02" for row in rewritten.new if row["name"])
     rows = Workbench(spark, shop.pipeline).opened("customers", "name", "home.street").where("kafka_offset in (5, 20)")
     assert sorted((row["name"], row["home"]["street"]) for row in rows.collect()) == [

@@ -112,8 +112,8 @@ def show(
     told: dict[str, Any] = _plain(sample_of(row))
     if ring is not None:
         log_opening(spark, Layout(loaded.spec.lake.root).openings, topic=topic, partition=partition, offset=offset)
-        key, value = open_sealed(bytes(row["payload"]), topic=topic, partition=partition, offset=offset, ring=ring)
-        told |= {**_bytes("key", key), **_bytes("value", value)}
+        original = open_sealed(bytes(row["payload"]), topic=topic, partition=partition, offset=offset, ring=ring)
+        told |= {**_bytes("key", original.key), **_bytes("value", original.value)}
     if as_json:
         print(json.dumps(told))
         return

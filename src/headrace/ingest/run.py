@@ -261,7 +261,7 @@ def start_stream(
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
     """
     stream = way.stream
-    topic = Topic(stream.topic, bootstrap=broker.bootstrap, options=broker.options)
+    topic = Topic(stream.topic, broker=broker)
     schema = table_schema(spark, way, keep_payload=keep_payload)
     protected = {*without_statistics(way), *EVENT_PARTITIONS, "failed_rules", "payload", "kafka_topic", "spec_version"}
     protected |= {"released_at", "released_by"}

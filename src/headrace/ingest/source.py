@@ -29,7 +29,8 @@ def read_topic(
 ) -> DataFrame:
     """A streaming frame of a topic's records from the earliest one, or the first one sent at or after ``starting_at``.
 
-    Columns: ``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``, ``timestampType``.
+    Columns: ``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``, ``timestampType``, and ``headers``, an array
+    of names and values (null where there are none).
 
     It fails rather than skips where Kafka deleted records that were not read.
     """
@@ -41,6 +42,7 @@ def read_topic(
         .option("maxOffsetsPerTrigger", max_offsets)
         .option("failOnDataLoss", "true")
         .option("kafka.isolation.level", "read_committed")
+        .option("includeHeaders", "true")
     )
     if starting_at is not None:
         reader = reader.option("startingTimestamp", str(int(starting_at.timestamp() * 1000)))
@@ -110,11 +112,11 @@ def held_offsets(
 class Topic:
     """What Kafka says of one topic now. All methods raise BrokerError where it can't be reached or the topic is absent."""
 
-    def __init__(self, name: str, *, bootstrap: str, options: Mapping[str, str]) -> None:
+    def __init__(self, name: str, *, broker: Broker) -> None:
         from confluent_kafka.admin import AdminClient
 
-        self.name, self._bootstrap, self._options = name, bootstrap, options
-        self._admin = AdminClient(client_settings(bootstrap, options))
+        self.name, self.broker = name, broker
+        self._admin = AdminClient(client_settings(broker.bootstrap, broker.options))
 
     def id(self) -> str:
         """Kafka's own id of the topic; one that was deleted and made anew under the same name has another."""
@@ -124,11 +126,11 @@ class Topic:
             found = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=TIMEOUT_S)
             return str(found[self.name].result(TIMEOUT_S).topic_id)
         except (KafkaException, TimeoutError) as error:
-            raise unreachable(self._bootstrap, error) from None
+            raise unreachable(self.broker.bootstrap, error) from None
 
     def earliest(self) -> dict[int, int]:
         """Partition to the first offset that Kafka still holds."""
-        held = held_offsets([self.name], bootstrap=self._bootstrap, options=self._options)[self.name]
+        held = held_offsets([self.name], bootstrap=self.broker.bootstrap, options=self.broker.options)[self.name]
         return {partition: first for partition, (first, _) in held.items()}
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,14 @@ from pyspark.sql import functions as F
 
 from headrace.errors import DataStopped, HeadraceError
 from headrace.ingest.checkpoint import Checkpoint
+from headrace.ingest.driver_read import has_far_timestamp, read_records
 from headrace.ingest.guard import remade
 from headrace.ingest.source import Topic
 from headrace.ingest.watch import Batch, Watch
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.lease import Lease
-from headrace.lake.log import reached, read_log
+from headrace.lake.log import offsets, reached, read_log
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.quality import count_aggregates
 from headrace.stages.stages import Way, finished, labelled
@@ -161,11 +162,22 @@ class BatchWriter:
                 **self._annotate(),
             }
             self._on_step("planned")
-            checks = self._append(Batch(batch, self._way, before, datetime.now(UTC), metadata), batch_id, app_id)
+            planned = Batch(batch, self._way, before, datetime.now(UTC), metadata)
+            checks = self._append_all(planned, batch_id, app_id)
         self._on_step("skipped" if repeated else "committed")
         report = self._report(batch_id, checks, before, begin, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
+
+    def _append_all(self, batch: Batch, batch_id: int, app_id: str) -> dict[str, int]:
+        try:
+            return self._append(batch, batch_id, app_id)
+        except Exception as error:
+            if not has_far_timestamp(error):
+                raise
+        start, until = offsets(batch.metadata["from"]), offsets(batch.metadata["until"])
+        records = read_records(self._spark, self.topic.name, start=start, until=until, broker=self.topic.broker)
+        return self._append(replace(batch, records=records), batch_id, app_id)
 
     def _append(self, batch: Batch, batch_id: int, app_id: str) -> dict[str, int]:
         for watch in self._watches:

@@ -54,6 +54,7 @@ def _open_one(
     if payload is None:
         return None, None, f"the row {topic}/{partition}/{offset} has no payload; it can't be replayed"
     try:
-        return (*open_sealed(payload, topic=topic, partition=partition, offset=offset, ring=ring), None)
+        original = open_sealed(payload, topic=topic, partition=partition, offset=offset, ring=ring)
     except KeyRingError as error:
         return None, None, str(error)
+    return original.key, original.value, None

@@ -1,8 +1,8 @@
-"""Sealed payloads: the original bytes of a quarantined record, encrypted with AES-256-GCM.
+"""Sealed payloads: the original record of a quarantined row, encrypted with AES-256-GCM.
 
-Layout of a sealed value: 1 byte format (1), 2 bytes key version, 12 bytes nonce, ciphertext with its 16-byte tag. What is
-encrypted is 1 byte flags (1: has key, 2: has value), 4 bytes key length, key, value. The record's coordinates are the
-associated data, so a payload can't be moved to another row.
+Layout of a sealed value: 1 byte format (2), 2 bytes key version, 12 bytes nonce, ciphertext with its 16-byte tag. What is
+encrypted is laid out by :mod:`headrace.privacy.original`. The record's coordinates are the associated data, so a payload can't
+be moved to another row. Payloads of format 1 (written by 0.1.0, without headers) still open.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import pyarrow as pa
 
 from headrace.errors import KeyRingError
 from headrace.privacy.keys import SEAL, KeyRing, worker_key
+from headrace.privacy.original import Headers, Original, packed, unpacked, unpacked_first
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-_FORMAT = 1
+_READERS = {1: unpacked_first, 2: unpacked}
+_FORMAT = max(_READERS)
 _HEADER = struct.Struct(">BH")
 _NONCE = 12
 _SHORTEST = _HEADER.size + _NONCE + 5 + 16
@@ -27,13 +29,21 @@ _SHORTEST = _HEADER.size + _NONCE + 5 + 16
 
 
 def sealed(
-    *, key: Column, value: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing, when: Column
+    *,
+    key: Column,
+    value: Column,
+    headers: Column,
+    topic: Column,
+    partition: Column,
+    offset: Column,
+    ring: KeyRing,
+    when: Column,
 ) -> Column:
     """A ``binary`` column: the sealed record where ``when`` is true, else null."""
     from pyspark.sql import functions as F
 
     udf = _seal_udf(ring.path, ring.current(SEAL))
-    return udf(F.when(when, topic), partition, offset, F.when(when, key), F.when(when, value))
+    return udf(F.when(when, topic), partition, offset, *(F.when(when, part) for part in (key, value, headers)))
 
 
 def resealed(*, payload: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing) -> Column:
@@ -41,48 +51,51 @@ def resealed(*, payload: Column, topic: Column, partition: Column, offset: Colum
     return _reseal_udf(ring.path, ring.current(SEAL))(payload, topic, partition, offset)
 
 
-def open_sealed(
-    payload: bytes, *, topic: str, partition: int, offset: int, ring: KeyRing
-) -> tuple[bytes | None, bytes | None]:
-    """The record's (key, value). Raises KeyRingError where the key is absent or the payload was changed or moved."""
+def open_sealed(payload: bytes, *, topic: str, partition: int, offset: int, ring: KeyRing) -> Original:
+    """The original record. Raises KeyRingError where the key is absent or the payload was changed or moved."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     if len(payload) < _SHORTEST:
         raise KeyRingError(f"the payload at {topic}/{partition}/{offset} does not open: it was cut; restore the row")
     form, version = _HEADER.unpack_from(payload)
-    if form != _FORMAT:
+    if form not in _READERS:
         raise KeyRingError(f"sealed payload of unknown format {form} at {topic}/{partition}/{offset}; upgrade Headrace")
     start = _HEADER.size + _NONCE
+    coordinates = _coordinates(topic, partition, offset)
     try:
         clear = AESGCM(ring.key(SEAL, version)).decrypt(
-            payload[_HEADER.size : start], payload[start:], _coordinates(topic, partition, offset)
+            payload[_HEADER.size : start], payload[start:], _associated(form, coordinates)
         )
     except InvalidTag:
         raise KeyRingError(
             f"the payload at {topic}/{partition}/{offset} does not open: wrong key ring {ring.path}, or the row was changed"
         ) from None
-    flags, key_length = struct.unpack_from(">BI", clear)
-    key, value = clear[5 : 5 + key_length], clear[5 + key_length :]
-    return (key if flags & 1 else None), (value if flags & 2 else None)
+    return _READERS[form](clear)
 
 
 def _coordinates(topic: str, partition: int, offset: int) -> bytes:
     return f"{topic}/{partition}/{offset}".encode()
 
 
-def _seal_one(secret: Any, version: int, coordinates: bytes, key: bytes | None, value: bytes | None) -> bytes:
-    flags = (1 if key is not None else 0) | (2 if value is not None else 0)
-    clear = struct.pack(">BI", flags, len(key or b"")) + (key or b"") + (value or b"")
+def _associated(form: int, coordinates: bytes) -> bytes:
+    """What a payload is bound to: its record's coordinates, and from format 2 on its format too."""
+    return coordinates if form == 1 else bytes([form]) + coordinates
+
+
+def _seal_one(secret: Any, version: int, coordinates: bytes, record: Original) -> bytes:
     nonce = os.urandom(_NONCE)
-    return _HEADER.pack(_FORMAT, version) + nonce + secret.encrypt(nonce, clear, coordinates)
+    ciphertext = secret.encrypt(nonce, packed(record), _associated(_FORMAT, coordinates))
+    return _HEADER.pack(_FORMAT, version) + nonce + ciphertext
 
 
 def _seal_udf(ring_path: str, version: int) -> Any:
     from pyspark.sql.functions import arrow_udf
     from pyspark.sql.types import BinaryType
 
-    def seal(topic: pa.Array, partition: pa.Array, offset: pa.Array, key: pa.Array, value: pa.Array) -> pa.Array:
+    def seal(
+        topic: pa.Array, partition: pa.Array, offset: pa.Array, key: pa.Array, value: pa.Array, headers: pa.Array
+    ) -> pa.Array:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         out: list[bytes | None] = [None] * len(topic)
@@ -90,11 +103,16 @@ def _seal_udf(ring_path: str, version: int) -> Any:
             secret = AESGCM(worker_key(ring_path, SEAL, version))
             for i, name in enumerate(topic.to_pylist()):
                 if name is not None:
+                    record = Original(key[i].as_py(), value[i].as_py(), _headers(headers[i]))
                     coordinates = _coordinates(name, partition[i].as_py(), offset[i].as_py())
-                    out[i] = _seal_one(secret, version, coordinates, key[i].as_py(), value[i].as_py())
+                    out[i] = _seal_one(secret, version, coordinates, record)
         return pa.array(out, pa.binary())
 
     return arrow_udf(seal, BinaryType())  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def _headers(told: pa.Scalar) -> Headers:
+    return tuple((header["key"], header["value"]) for header in told.as_py() or ())
 
 
 def _reseal_udf(reference: str, version: int) -> Any:
@@ -121,15 +139,12 @@ def _reseal_one(reference: str, version: int, payload: bytes, coordinates: bytes
     start = _HEADER.size + _NONCE
     try:
         clear = AESGCM(worker_key(reference, SEAL, old)).decrypt(
-            payload[_HEADER.size : start], payload[start:], coordinates
+            payload[_HEADER.size : start], payload[start:], _associated(form, coordinates)
         )
     except InvalidTag:
         raise KeyRingError(
             f"the payload at {coordinates.decode()} does not open: it was changed; restore the row"
         ) from None
     nonce = os.urandom(_NONCE)
-    return (
-        _HEADER.pack(form, version)
-        + nonce
-        + AESGCM(worker_key(reference, SEAL, version)).encrypt(nonce, clear, coordinates)
-    )
+    secret = AESGCM(worker_key(reference, SEAL, version))
+    return _HEADER.pack(form, version) + nonce + secret.encrypt(nonce, clear, _associated(form, coordinates))

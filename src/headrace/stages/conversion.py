@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 TIMESTAMP = r"^(?!0000)\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})\z"
 DATE = r"^(?!0000)\d{4}-\d{2}-\d{2}\z"
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999 (UTC) in microseconds since 1970."""
+_GREGORIAN = -11_676_096_000_000_000
+"""The year 1600: Spark's Kafka source takes record times through Java's old calendar, which was days off before 1582."""
 _EXPONENT = r"^-?\d(\.\d{1,9})?[eE](\+?\d{1,2}|-\d)\z"
 _EXACT = DecimalType(38, 18)
 """Holds every number of the form ``_EXPONENT`` below 1e20 without rounding."""
@@ -69,12 +73,22 @@ def typed(value: Column, kind: DataType) -> Column:
     if isinstance(kind, ArrayType):
         return F.transform(value, lambda item: typed(item, kind.elementType))
     if isinstance(kind, TimestampType):
-        return F.when(value.rlike(TIMESTAMP), value.try_cast("timestamp"))
+        # a time of year 0 or 10000 in UTC is one that other readers of the table can't hold
+        return _between(F.when(value.rlike(TIMESTAMP), value.try_cast("timestamp")), _FIRST, _LAST)
     if isinstance(kind, DateType):
         return F.when(value.rlike(DATE), value.try_cast("date"))
     if isinstance(kind, DecimalType):
         return _decimal(value, kind)
     return value
+
+
+def record_time(instant: Column) -> Column:
+    """A Kafka record's own time where it lies in the years 1600 to 9999 (UTC), else null."""
+    return _between(instant, _GREGORIAN, _LAST)
+
+
+def _between(instant: Column, first: int, last: int) -> Column:
+    return F.when(instant.between(*(F.timestamp_micros(F.lit(bound)) for bound in (first, last))), instant)
 
 
 def absent(value: Column, kind: DataType) -> Column:
@@ -116,14 +130,24 @@ def incomplete(value: Column, kind: DataType) -> Column:
     return F.lit(False)
 
 
-def like_a_document(value: Column, kind: DataType) -> Column:
-    """Whether a text somewhere in the value starts as an object or array does (never null)."""
-    return _any_text(value, kind, lambda text: text.rlike(r"^[\[{]"))
+def like_no_text(value: Column, kind: DataType) -> Column:
+    """Whether a text somewhere in the value looks as an object, an array or an infinite number does (never null)."""
+    return _any_text(value, kind, lambda text: text.rlike(r'^([\[{]|"?-?Infinity"?\z)'))
 
 
-def holds_document(value: Column, kind: DataType) -> Column:
-    """Whether an object or array stands where a text belongs, in a value read as :func:`as_variants` (never null)."""
-    return _any_text(value, kind, lambda variant: F.schema_of_variant(variant).rlike("^(OBJECT|ARRAY)"))
+def holds_no_text(value: Column, kind: DataType) -> Column:
+    """Whether an object, an array or an infinite number stands where a text belongs, in a value read as :func:`as_variants`
+    (never null).
+    """  # fmt: skip
+    infinite = float("inf")
+
+    def is_none(variant: Column) -> Column:
+        form = F.schema_of_variant(variant)
+        return form.rlike("^(OBJECT|ARRAY)") | (
+            (form == "DOUBLE") & (F.abs(F.try_variant_get(variant, "$", "double")) == infinite)
+        )
+
+    return _any_text(value, kind, is_none)
 
 
 def _any_text(value: Column, kind: DataType, condition: object) -> Column:

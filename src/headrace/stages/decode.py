@@ -36,9 +36,9 @@ from headrace.stages.conversion import (
     absent,
     as_parsed,
     as_variants,
-    holds_document,
+    holds_no_text,
     incomplete,
-    like_a_document,
+    like_no_text,
     typed,
     unfit,
 )
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 REASONS = "__reasons"
-KAFKA_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "timestampType")
+KAFKA_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "timestampType", "headers")
 PARSED, RAW, GUARD, CORRUPT = "__parsed", "__raw", "__guard", "__corrupt"
 OPTIONS = {
     "mode": "PERMISSIVE",
@@ -89,7 +89,7 @@ def decoder(*, stream: Stream, schema: StructType) -> Decoder:
 
 
 def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
-    """Kafka records (``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``) to the schema's columns.
+    """Kafka records (``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``, ``headers``) to the schema's columns.
 
     Keeps the record's columns, as ``__key``, ``__value``, ... (a user's own may be called ``value``), and adds
     ``__reasons array<string>``, empty where the record decoded:
@@ -187,12 +187,12 @@ def _with(value: Column, reasons: Callable[[Column], Column]) -> Column:
 
 
 def _documents_for_texts(schema: StructType) -> Column:
-    """Reasons for an object or array where a text belongs. ``from_json`` gives its text, so a text that looks so is read anew.
+    """Reasons for what is no text where a text belongs. ``from_json`` gives its text, so a text that looks so is read anew.
 
     A record that can't be read with variants (an object in it repeats a key) is held to be wrong.
     """
     texts = {
-        f.name: (f, like_a_document(_parsed(f), f.dataType))
+        f.name: (f, like_no_text(_parsed(f), f.dataType))
         for f in schema
         if not isinstance(f.dataType, _NUMBERS) and not is_json(f)
     }
@@ -201,7 +201,7 @@ def _documents_for_texts(schema: StructType) -> Column:
 
     def reasons(again: Column) -> Column:
         wrong = {
-            name: again[CORRUPT].isNotNull() | holds_document(again[name], f.dataType) for name, (f, _) in texts.items()
+            name: again[CORRUPT].isNotNull() | holds_no_text(again[name], f.dataType) for name, (f, _) in texts.items()
         }
         return _present([F.when(like & wrong[name], _type_reason(f)) for name, (f, like) in texts.items()])
 

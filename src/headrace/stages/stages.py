@@ -17,6 +17,7 @@ from headrace.quality import CompiledSuite, compile_suite, failed_critical, fail
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.stream import Stream
 from headrace.stages.anonymize import anonymize
+from headrace.stages.conversion import record_time
 from headrace.stages.decode import KAFKA_COLUMNS, REASONS, Decoder, decode, decoder
 from headrace.stages.enrich import enrich, load_reference
 from headrace.stages.normalize import normalize
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 KAFKA = tuple(f"__{name}" for name in KAFKA_COLUMNS)
 KAFKA_SCHEMA = (
-    "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, timestampType int"
+    "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, timestampType int, "
+    "headers array<struct<key: string, value: binary>>"
 )
 
 DUPLICATE_OF = "__duplicate_of"
@@ -120,12 +122,12 @@ def without_statistics(way: Way) -> set[str]:
 def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFrame:
     """Labelled rows as they are written: own columns protected, then the columns that Headrace adds to every row.
 
-    ``keep_payload``: whether quarantined rows carry their original bytes, sealed.
+    ``keep_payload``: whether quarantined rows carry their original record, sealed.
     """
     events = hidden(rows, left_open=way.left_open) if way.strict else rows
     events = anonymize(events, stream=way.stream, ring=way.ring)
     if keep_payload:
-        record = {name: F.col(f"__{name}") for name in ("key", "value", "topic", "partition", "offset")}
+        record = {name: F.col(f"__{name}") for name in ("key", "value", "headers", "topic", "partition", "offset")}
         events = events.withColumn("payload", sealed(**record, ring=way.ring, when=F.col("verdict") == QUARANTINED))
     added = (*KAFKA, REASONS, DUPLICATE_OF, "failed_rules", "verdict", "payload")
     own = [name for name in events.columns if name not in added]
@@ -133,7 +135,8 @@ def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFra
     return events.select(
         *(name for name in own if name not in role),
         *(F.col(source).alias(name) for name, source in role.items()),
-        *(F.col(f"__{name}").alias(f"kafka_{name}") for name in ("topic", "partition", "offset", "timestamp")),
+        *(F.col(f"__{name}").alias(f"kafka_{name}") for name in ("topic", "partition", "offset")),
+        record_time(F.col("__timestamp")).alias("kafka_timestamp"),
         "failed_rules",
         *(["payload"] if keep_payload else []),
         *([_first_of_copy(events)] if way.stream.duplicates else []),
