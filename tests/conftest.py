@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from ingested import Ingested
     from pyspark.sql import SparkSession
     from quarantined import Lake
 
@@ -79,6 +80,14 @@ def lake(wronged: Lake, tmp_path: Path) -> Lake:
     copy = wronged.copy(tmp_path / "p")
     copy.mend()
     return copy
+
+
+@pytest.fixture(scope="session")
+def poisoned(spark: SparkSession, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    """The poison catalogue and the fuzzed records, after one ingest of both. Read only."""
+    from ingested import ingest_all
+
+    return ingest_all(spark, tmp_path_factory.mktemp("poison"), bootstrap=bootstrap)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import struct
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from headrace.errors import KeyRingError
 from headrace.privacy.encrypt import _encrypt_udf
@@ -24,6 +27,8 @@ from headrace.privacy.worker import text_function
 from headrace.spec.protect import Pseudonym
 from headrace.spec.stream import Stream
 from headrace.stages.anonymize import anonymize
+from headrace.stages.reopen import reopen
+from headrace.stages.stages import KAFKA_SCHEMA
 
 AIRCRAFT, PERSON = Pseudonym(pseudonym="aircraft"), Pseudonym(pseudonym="person")
 VALUES = [None, "", "N14228", "é\U0001f600", "N14228", " ", "x" * 500]
@@ -131,6 +136,32 @@ def test_a_sealed_record_opens_to_its_very_bytes_and_headers(spark: SparkSession
                 open_sealed(payload, topic="t", partition=3, offset=row["offset"], ring=ring) == RECORDS[row["offset"]]
             )
             assert b"value" not in payload
+
+
+def test_a_row_of_a_quarantine_becomes_the_record_that_was_sent_whatever_its_format(
+    spark: SparkSession, ring: KeyRing
+) -> None:
+    payloads = {row["offset"]: bytes(row["payload"]) for row in sealed_rows(spark, ring).collect() if row["payload"]}
+    nonce, clear = b"n" * 12, b"\x03\0\0\0\x01kold"  # as 0.1.0 sealed it, without headers
+    payloads[50] = struct.pack(">BH", 1, 1) + nonce + AESGCM(ring.keys[SEAL][1]).encrypt(nonce, clear, b"t/3/50")
+    payloads[51] = payloads[7]  # moved from another row
+    rows = spark.createDataFrame(
+        [("t", 3, offset, None, payload, ["r"], None) for offset, payload in payloads.items()],
+        "kafka_topic string, kafka_partition int, kafka_offset long, kafka_timestamp timestamp, payload binary, "
+        "failed_rules array<string>, ingest_date date",
+    )
+    records = reopen(rows, ring=ring)
+    assert set(StructType.fromDDL(KAFKA_SCHEMA).names) < set(records.columns)
+    found = {row["offset"]: row for row in records.collect()}
+    expected = {offset: RECORDS[offset] for offset in payloads if offset < 50} | {50: Original(b"k", b"old")}
+    for offset, record in expected.items():
+        row = found[offset]
+        told = tuple((header["key"], header["value"] and bytes(header["value"])) for header in row["headers"] or ())
+        assert row["__problem"] is None
+        key, value = (part if part is None else bytes(part) for part in (row["key"], row["value"]))
+        assert Original(key, value, told) == record
+    assert (found[51]["value"], found[51]["headers"]) == (None, None)
+    assert "does not open" in found[51]["__problem"]
 
 
 def test_the_same_record_sealed_twice_looks_different(spark: SparkSession, ring: KeyRing) -> None:

@@ -73,7 +73,7 @@ def write(folder: Path, **stream: Any) -> Pipeline:
 def rows_of(spark: SparkSession, way: Way, *records: Any) -> list[Row]:
     values = [json.dumps(record).encode() for record in records]
     frame = spark.createDataFrame(
-        [(b"k", value, "t", 3, offset, None, 0) for offset, value in enumerate(values)], KAFKA_SCHEMA
+        [(b"k", value, "t", 3, offset, None, 0, None) for offset, value in enumerate(values)], KAFKA_SCHEMA
     )
     return finished(labelled(frame, way), way).orderBy("kafka_offset").collect()
 

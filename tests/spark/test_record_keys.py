@@ -67,7 +67,8 @@ def test_a_record_has_the_key_that_its_row_has(spark: SparkSession) -> None:
 def test_a_record_without_a_part_of_the_key_or_that_can_not_be_read_has_no_key(spark: SparkSession) -> None:
     without = [{name: value for name, value in GOOD.items() if name != gone} for gone in GOOD]
     unreadable = [None, "", "oops", "[1]", {**GOOD, "ref": " "}, {**GOOD, "other": "x" * 200}, {**GOOD, "n": "x"}]
-    assert keys_of(spark, [*without, *unreadable]) == [None] * 12
+    unreadable.append({**GOOD, "sum": {"\ud800": 1}})  # Spark makes a variant of it, and then fails to read it
+    assert keys_of(spark, [*without, *unreadable]) == [None] * 13
 
 
 HOUR = 3_600_000

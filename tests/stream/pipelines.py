@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -58,14 +58,22 @@ def make_topic(bootstrap: str, topic: str, *, partitions: int = 2, **settings: s
     admin.create_topics([new])[topic].result(20)
 
 
-def send(bootstrap: str, topic: str, values: Iterable[bytes | str | None], *, partition: int = -1) -> None:
-    """Send values in order; each delivery is checked."""
+def send(
+    bootstrap: str,
+    topic: str,
+    values: Iterable[bytes | str | None],
+    *,
+    partition: int = -1,
+    headers: Sequence[tuple[str, bytes | None]] = (),
+) -> None:
+    """Send values in order, each with these headers; each delivery is checked."""
     failed: list[object] = []
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "message.max.bytes": 16_000_000})
     for number, value in enumerate(values):
         placed = {} if partition < 0 else {"partition": partition}
         producer.produce(
-            topic, key=f"k{number}", value=value, on_delivery=lambda e, _: failed.append(e) if e else None, **placed
+            topic, key=f"k{number}", value=value, headers=list(headers) or None,
+            on_delivery=lambda e, _: failed.append(e) if e else None, **placed,
         )  # fmt: skip
         producer.poll(0)
     assert producer.flush(30) == 0

@@ -33,6 +33,7 @@ RECORDS: list[str] = [
     reading(7)[:-5],  # malformed
 ]
 """Offsets follow this order: the topic has one partition."""
+HEADERS = (("trace", b"t-1"), ("trace", None), ("raw", b"\xff"))
 RELEASED = {*range(20, 40), 45}
 """Offsets that the right rules and schema let pass."""
 
@@ -103,7 +104,7 @@ def write_rules(folder: Path, *, maximum: int) -> None:
 def make_lake(spark, folder: Path, *, bootstrap: str, topic: str) -> Lake:
     """The records, ingested by the wrong rule."""
     make_topic(bootstrap, topic, partitions=1)
-    send(bootstrap, topic, RECORDS, partition=0)
+    send(bootstrap, topic, RECORDS, partition=0, headers=HEADERS)
     write_pipeline(folder, bootstrap=bootstrap, topic=topic)
     write_rules(folder, maximum=100)
     start_ingest(spark, load(folder), broker=Broker(bootstrap, {}), until_caught_up=True).wait()

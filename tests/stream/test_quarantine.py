@@ -61,7 +61,15 @@ def test_a_record_is_shown_as_the_table_holds_it_and_in_clear_only_when_asked(sp
     told = json.loads(run(capsys, "quarantine", "show", str(lake.folder), "wronged/0/20", "--clear", "--json"))
     assert told["value"] == RECORDS[20]
     assert told["failed_rules"] == [HOSTILE]
-    assert "Ada 101" in run(capsys, "quarantine", "show", str(lake.folder), "wronged/0/20", "--clear")
+    assert told["key"] == "k20"
+    assert told["headers"] == [
+        {"name": "trace", "value": "t-1", "value_base64": "dC0x"},
+        {"name": "trace", "value": None, "value_base64": None},
+        {"name": "raw", "value": None, "value_base64": "/w=="},
+    ]
+    clear = run(capsys, "quarantine", "show", str(lake.folder), "wronged/0/20", "--clear")
+    assert "Ada 101" in clear
+    assert "header name    trace\nheader value   t-1\n" in clear
     noted = openings(lake)
     assert [(row["topic"], row["partition"], row["offset"]) for row in noted] == [("wronged", 0, 20)] * 2
     assert {row["who"] for row in noted} == {getpass.getuser()}

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from headrace.errors import KeyRingError
 from headrace.privacy.keys import SEAL, KeyRing, ensure_keys, open_ring
 from headrace.privacy.original import Original, packed, unpacked
-from headrace.privacy.seal import open_sealed
+from headrace.privacy.rotation import rotate
+from headrace.privacy.seal import _reseal_one, open_sealed
 
 maybe_bytes = st.none() | st.binary(max_size=40)
 headers = st.lists(st.tuples(st.text(max_size=10), maybe_bytes), max_size=4).map(tuple)
@@ -63,6 +64,25 @@ def test_every_record_comes_back_as_it_was(
 )
 def test_a_payload_of_the_first_format_still_opens(ring: KeyRing, clear: bytes, record: Original) -> None:
     assert opened(by_hand(ring, clear, form=1, associated=b"t/3/7"), ring) == record
+
+
+@pytest.mark.parametrize(
+    ("form", "associated", "clear", "record"),
+    [
+        (1, b"t/3/7", b"\x03\0\0\0\x01kvalue", Original(b"k", b"value")),
+        (2, b"\x02t/3/7", packed(Original(b"k", b"v", (("h", None),))), Original(b"k", b"v", (("h", None),))),
+    ],
+)
+def test_a_payload_of_either_format_follows_its_key(
+    tmp_path: Path, ring: KeyRing, form: int, associated: bytes, clear: bytes, record: Original
+) -> None:
+    payload = by_hand(ring, clear, form=form, associated=associated)
+    rotate(ring.path, [SEAL], fresh=False)
+    renewed = _reseal_one(ring.path, 2, payload, b"t/3/7")
+    assert (payload[:3], renewed[:3]) == (bytes([form, 0, 1]), bytes([form, 0, 2]))
+    assert opened(renewed, open_ring(ring.path)) == record
+    with pytest.raises(KeyRingError, match="does not open"):
+        _reseal_one(ring.path, 2, payload, b"t/3/8")
 
 
 def test_a_payload_can_not_be_passed_off_as_of_another_format(ring: KeyRing) -> None:

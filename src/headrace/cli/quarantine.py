@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,13 +114,17 @@ def show(
     if ring is not None:
         log_opening(spark, Layout(loaded.spec.lake.root).openings, topic=topic, partition=partition, offset=offset)
         original = open_sealed(bytes(row["payload"]), topic=topic, partition=partition, offset=offset, ring=ring)
-        told |= {**_bytes("key", original.key), **_bytes("value", original.value)}
+        headers = [{"name": name, **_bytes("value", value)} for name, value in original.headers]
+        told |= {**_bytes("key", original.key), **_bytes("value", original.value), "headers": headers}
     if as_json:
         print(json.dumps(told))
         return
-    for name, value in told.items():
-        if not name.endswith("_base64") or told[name.removesuffix("_base64")] is None:
-            print(f"{name:14} {_text(value)}")
+    headers = told.pop("headers", [])
+    for name, value in _readable(told):
+        print(f"{name:14} {_text(value)}")
+    for header in headers:
+        for name, value in _readable(header):
+            print(f"{'header ' + name:14} {_text(value)}")
 
 
 def _coordinates(pipeline: Pipeline, record: str) -> tuple[str, str, int, int]:
@@ -141,6 +146,13 @@ def _bytes(name: str, data: bytes | None) -> dict[str, str | None]:
     except UnicodeDecodeError:
         text = None
     return {name: text, f"{name}_base64": base64.b64encode(data).decode()}
+
+
+def _readable(told: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The same without Base64 where there is a text."""
+    for name, value in told.items():
+        if not name.endswith("_base64") or told[name.removesuffix("_base64")] is None:
+            yield name, value
 
 
 def _plain(sample: Sample) -> dict[str, Any]:

@@ -26,6 +26,7 @@ CHUNK = 4_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = "unix_millis(least(kafka_timestamp, ingested_at))"
 OFFSET_BITS = 48
+NO_TIME = np.iinfo(np.int64).max
 
 
 def milliseconds(when: datetime) -> int:
@@ -39,9 +40,13 @@ def packed(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 
 def keys_of(table: pa.Table) -> tuple[Keys, np.ndarray]:
-    """The columns ``high``, ``low``, ``time``, ``partition``, ``offset``; and a mask of the records that have a key."""
+    """The columns ``high``, ``low``, ``time``, ``partition``, ``offset``; and a mask of the records that have a key.
+
+    A time that is not known is ``NO_TIME``, beyond that of every ingest.
+    """
     keyed = np.asarray(table.column("high").is_valid())
-    columns = (table.column(name).fill_null(0).to_numpy() for name in ("high", "low", "time", "partition", "offset"))
+    instead = {"high": 0, "low": 0, "time": NO_TIME, "partition": 0, "offset": 0}
+    columns = (table.column(name).fill_null(value).to_numpy() for name, value in instead.items())
     return Keys(*columns), keyed
 
 

@@ -80,7 +80,7 @@ def decoder(*, stream: Stream, schema: StructType) -> Decoder:
     """Compile the decode stage of a stream."""
     raw = F.col("__value").cast("string")
     return Decoder(
-        guard=_guard(raw, stream.max_record_bytes),
+        guard=guard(F.col("__value"), max_bytes=stream.max_record_bytes),
         raw=F.when(F.col(GUARD).isNull(), raw),
         parsed=F.from_json(F.col(RAW), _with_corrupt(as_parsed(schema)), OPTIONS),
         typed={field.name: typed(_parsed(field), field.dataType) for field in schema},
@@ -113,9 +113,9 @@ def decode(records: DataFrame, *, by: Decoder) -> DataFrame:
     return parsed.withColumns({**by.typed, REASONS: by.reasons}).drop(GUARD, RAW, PARSED)
 
 
-def _guard(raw: Column, max_bytes: int) -> Column:
-    """The reason why a record should not be parsed at all, or null."""
-    value = F.col("__value")
+def guard(value: Column, *, max_bytes: int) -> Column:
+    """The reason why a record with this value should not be parsed at all, or null."""
+    raw = value.cast("string")
     return (
         F.when(value.isNull(), F.lit("decode:tombstone"))
         .when(F.octet_length(value) > max_bytes, F.lit("decode:too_large"))

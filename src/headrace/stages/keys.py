@@ -10,8 +10,8 @@ from pyspark.sql.types import StructType
 
 from headrace.spec.sql import columns_of
 from headrace.spec.stream import Stream
-from headrace.stages.conversion import as_parsed, typed
-from headrace.stages.decode import OPTIONS
+from headrace.stages.conversion import as_parsed, record_time, typed
+from headrace.stages.decode import OPTIONS, guard
 from headrace.stages.normalize import normalize
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ def record_keys(records: DataFrame, *, stream: Stream, schema: StructType, by: I
     """Kafka records (their columns, as they come) to ``high long, low long, partition int, offset long, time long``.
 
     ``high`` and ``low`` are :func:`key_hash` of the columns ``by`` as they are after normalize, ``time`` is the Kafka
-    timestamp in milliseconds since 1970. Only the fields that the key needs are parsed. What a record that can't be decoded
-    gets means nothing.
+    timestamp in milliseconds since 1970 (null where no row can hold it). Only the fields that the key needs are parsed. What
+    a record that can't be decoded gets means nothing.
     """
     by = tuple(by)
     fields = _fields(stream, by)
     needed = StructType([field for field in schema if field.name in fields])
-    raw = F.when(F.octet_length("value") <= stream.max_record_bytes, F.col("value").cast("string"))
+    unread = guard(F.col("value"), max_bytes=stream.max_record_bytes)
+    raw = F.when(unread.isNull(), F.col("value").cast("string"))
     parsed = records.select(
         F.from_json(raw, as_parsed(needed), OPTIONS).alias(_PARSED),  # pyright: ignore[reportArgumentType]
         *(F.col(name).alias(f"__{name}") for name in ("partition", "offset", "timestamp")),
@@ -42,7 +43,7 @@ def record_keys(records: DataFrame, *, stream: Stream, schema: StructType, by: I
     events = normalize(events, stream=_only(stream, by), schema=needed)
     high, low = key_hash([F.col(name) for name in by])
     coordinates = (F.col(f"__{name}").alias(name) for name in ("partition", "offset"))
-    time = F.unix_millis("__timestamp").alias("time")
+    time = F.unix_millis(record_time(F.col("__timestamp"))).alias("time")
     return events.select(high.alias("high"), low.alias("low"), *coordinates, time)
 
 

@@ -32,6 +32,7 @@ def reopen(rows: DataFrame, *, ring: KeyRing) -> DataFrame:
         *(column.alias(name) for name, column in where.items()),
         F.col("kafka_timestamp").alias("timestamp"),
         F.lit(0).alias("timestampType"),
+        F.col(_OPENED)["headers"].alias("headers"),
         F.col("failed_rules").alias(WAS),
         F.col("ingest_date").alias(DAY),
         F.col(_OPENED)["problem"].alias(PROBLEM),

@@ -9,6 +9,7 @@ its seed and number anywhere.
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 from catalogue.poison import Poison
 from good import SHAPES, TEXTS, Shape, array, day, double, text, time
 
+SEED = int(os.environ.get("HEADRACE_FUZZ_SEED") or random.randrange(10**9))
+COUNT = int(os.environ.get("HEADRACE_FUZZ_RECORDS") or 10_000)
 Fields = list[tuple[str, str]]
 """Field names and JSON texts, in order; names may repeat, texts need not be JSON."""
 

@@ -1,20 +1,28 @@
-"""The catalogue's way through a real broker and a real ingest: two topics, two tables, one run."""
+"""The way of catalogue and fuzz through a real broker and a real ingest: two topics, two tables, one run."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from catalogue import Poison
+from catalogue import KINDS
+from catalogue.poison import Poison
 from confluent_kafka import Producer
 from deltalake import DeltaTable
+from fuzz import COUNT, SEED, fuzzed
 from pipelines import make_topic
+from pyspark.sql import SparkSession
 
+from headrace.connections import Broker
+from headrace.ingest.run import start_ingest
+from headrace.ingest.writer import BatchReport
+from headrace.privacy.keys import KeyRing, open_ring
 from headrace.spec import Pipeline, load
 
 COMMON = [
@@ -70,7 +78,7 @@ def write_pipeline(folder: Path, *, bootstrap: str, topics: str = "poison") -> P
     return load(folder)
 
 
-def send(bootstrap: str, topic: str, records: Sequence[Poison], *, in_a_transaction: int = 60) -> list[int]:
+def send(bootstrap: str, topic: str, records: Sequence[Poison], *, in_a_transaction: int = 250) -> list[int]:
     """Send the records to a new topic, in transactions with aborted ones between them; the offset of each."""
     make_topic(bootstrap, topic, partitions=1, **{"message.timestamp.after.max.ms": str(2**63 - 1)})
     producer = Producer(
@@ -102,6 +110,47 @@ def send(bootstrap: str, topic: str, records: Sequence[Poison], *, in_a_transact
         producer.flush(60)
         producer.abort_transaction(60)
     return [offsets[number] for number in range(len(records))]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What was sent and what became of it. Each map: stream to offset to what lies there."""
+
+    folder: Path
+    catalogue: Mapping[str, Mapping[int, Poison]]
+    fuzzed: Mapping[str, Mapping[int, Poison]]
+    rows: Mapping[str, Mapping[int, list[dict[str, Any]]]]
+    reports: list[BatchReport]
+    ring: KeyRing
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+
+def ingest_all(spark: SparkSession, folder: Path, *, bootstrap: str) -> Ingested:
+    """Send the catalogue, then the fuzzed records, and ingest them together: compiling a stream's way takes the most time."""
+    pipeline = write_pipeline(folder, bootstrap=bootstrap)
+    whole = [record for records in KINDS.values() for record in records]
+    chance = list(fuzzed(SEED, COUNT))
+    sent: dict[str, tuple[dict[int, Poison], dict[int, Poison]]] = {}
+    for stream in SCHEMAS:
+        mine, more = ([record for record in records if record.stream == stream] for records in (whole, chance))
+        offsets = send(bootstrap, f"poison-{stream}", [*mine, *more])
+        sent[stream] = (
+            dict(zip(offsets[: len(mine)], mine, strict=True)),
+            dict(zip(offsets[len(mine) :], more, strict=True)),
+        )
+    reports: list[BatchReport] = []
+    start_ingest(spark, pipeline, broker=Broker(bootstrap, {}), until_caught_up=True, on_batch=reports.append).wait()
+    return Ingested(
+        folder=folder,
+        catalogue={stream: first for stream, (first, _) in sent.items()},
+        fuzzed={stream: second for stream, (_, second) in sent.items()},
+        rows={stream: rows_by_offset(folder / "lake" / "events" / stream) for stream in SCHEMAS},
+        reports=reports,
+        ring=open_ring(folder / "keys.json"),
+    )
 
 
 def rows_by_offset(table: Path) -> dict[int, list[dict[str, Any]]]:
