@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SUITES = ("ingest", "duplicates", "drift", "latency", "headers")
+SUITES = ("ingest", "duplicates", "drift", "ledger", "audit", "latency", "headers")
 
 
 def main() -> int:

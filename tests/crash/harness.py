@@ -19,6 +19,10 @@ from oracle import Findings, judge
 from pipelines import make_topic, reading, send
 from points import Point
 
+from headrace.audit import Deeply, audit_stream
+from headrace.connections import Broker
+from headrace.spec import load
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RECORDS = 48
@@ -99,6 +103,12 @@ class Harness:
     def table(self, lake: str) -> str:
         """Path of a lake's table."""
         return str(self._lake(lake) / "lake/events/readings")
+
+    def audit(self, lake: str) -> tuple[str, ...]:
+        """What the audit, record by record, finds wrong with a lake."""
+        pipeline = load(self._lake(lake))
+        found = audit_stream(pipeline, "readings", broker=Broker(self.bootstrap, {}), deeply=Deeply())
+        return tuple(finding.text for finding in found.findings)
 
     def _lake(self, name: str) -> Path:
         return self.folder / re.sub(r"\W+", "-", name)

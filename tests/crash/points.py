@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEDGER = r"/ledger/readings/[^/]+/0{20}\.jsonl$"
 LOG = r"/events/readings/_delta_log"
 CHECKPOINT = r"/checkpoints/ingest/readings"
 
@@ -25,14 +26,15 @@ class Point:
         return "exception", "full", "exit", "kill", *worker
 
 
-def _around(name: str, path: str) -> dict[str, Point]:
-    return {f"{name}, before": Point("rename", path), f"{name}, after": Point("renamed", path)}
+def _around(name: str, path: str, *, nth: int = 1) -> dict[str, Point]:
+    return {f"{name}, before": Point("rename", path, nth), f"{name}, after": Point("renamed", path, nth)}
 
 
 POINTS: dict[str, Point] = {
     **_around("table creation", rf"{LOG}/0{{20}}\.json$"),
     **_around("sign of life", r"/events/readings/_headrace/lease$"),
     **_around("lease commit", rf"{LOG}/0{{19}}1\.json$"),
+    **_around("first ledger", LEDGER),
     **_around("query metadata", rf"{CHECKPOINT}/metadata$"),
     **_around("first offsets", rf"{CHECKPOINT}/sources/0/0$"),
     **_around("offset log", rf"{CHECKPOINT}/offsets/1$"),
@@ -46,6 +48,7 @@ POINTS: dict[str, Point] = {
     "Delta checkpoint, before": Point("create", rf"{LOG}/.*checkpoint.*parquet"),
     "Delta checkpoint, after": Point("closed", rf"{LOG}/.*checkpoint.*parquet"),
     "batch committed": Point("step", "committed", 2),
+    **_around("ledger", LEDGER, nth=3),
     "batch reported": Point("step", "reported", 2),
     **_around("commit log", rf"{CHECKPOINT}/commits/1$"),
     "validation result, before": Point("step", "validating"),

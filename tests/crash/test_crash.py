@@ -46,6 +46,7 @@ def test_an_exception_at_any_point_loses_nothing_and_repeats_nothing(
     found = judge(harness.bootstrap, topic=topic, table=harness.table(name))
     assert found.records == RECORDS
     assert found.clean, found
+    assert harness.audit(name) == ()
 
 
 def test_the_restart_that_delta_skips_may_crash_too(harness: Harness, topic: str) -> None:

@@ -15,7 +15,7 @@ from delta.tables import DeltaTable as SparkDeltaTable
 from deltalake import DeltaTable
 from pipelines import make_topic, reading, write_pipeline
 
-from headrace.audit import account
+from headrace.audit import Deeply, audit_stream
 from headrace.connections import Broker
 from headrace.errors import HeadraceError
 from headrace.ingest import duplicates, writer
@@ -127,12 +127,12 @@ def test_copies_equal_a_dictionary_over_the_topic(sample: Sample, bootstrap: str
 
 
 def test_copies_are_accounted_for_and_not_read(spark, sample: Sample, bootstrap: str) -> None:
-    found = account(Broker(bootstrap, {}), topic=sample.topic, table=table(sample.pipeline))
-    assert found.adds_up
+    found = audit_stream(sample.pipeline, "readings", broker=Broker(bootstrap, {}), deeply=Deeply())
+    assert (found.findings, found.read, found.compared.once) == ((), 200, 200)
     for name in ("accepted", "quarantined", "duplicate"):
-        assert found.verdicts[name] == sum(getattr(report, name) for report in sample.reports)
+        assert found.rows[name] == sum(getattr(report, name) for report in sample.reports)
     accepted = read_accepted(spark, table(sample.pipeline))
-    assert accepted.count() == found.verdicts["accepted"]
+    assert accepted.count() == found.rows["accepted"]
     assert "duplicate_of" not in accepted.columns
 
 

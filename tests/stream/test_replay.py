@@ -22,10 +22,13 @@ from quarantined import (
     released,
 )
 
+from headrace.audit import Deeply, audit_stream
+from headrace.connections import Broker
 from headrace.errors import KeyRingError, SpecError
 from headrace.ingest.replay import STEPS, rehearse
 from headrace.ingest.selection import Selection
 from headrace.lake.tables import read_accepted_stream
+from headrace.privacy.keys import open_ring
 
 WAS = {HOSTILE: 25, "decode:missing:id": 1, "decode:type:reading": 1, "decode:malformed": 1, "load_known": 5}
 """By hand: what the rows of the quarantine fail under the wrong rule."""
@@ -96,6 +99,15 @@ def test_what_passes_is_released_in_one_commit_and_the_rest_stays_as_it_was(
     assert sorted(rows) == sorted(offsets_in_kafka(bootstrap, "wronged"))
     written = [path for path in lake.folder.rglob("*") if path.is_file()]
     assert not [path for path in written if b"Ada " in path.read_bytes()]
+
+
+def test_an_audit_counts_what_was_released(done, bootstrap: str) -> None:
+    lake, _ = done
+    for deeply in (None, Deeply(open_ring(lake.pipeline.spec.keys.ring))):
+        found = audit_stream(lake.pipeline, STREAM, broker=Broker(bootstrap, {}), deeply=deeply)
+        assert (found.findings, found.read, found.released) == ((), 48, 21)
+        assert (found.committed["accepted"], found.rows) == (20, {"accepted": 41, "quarantined": 7, "duplicate": 0})
+    assert (found.compared.once, found.compared.sealed) == (48, 7)
 
 
 def test_streaming_readers_see_released_rows(spark, done, tmp_path: Path) -> None:

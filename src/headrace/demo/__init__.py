@@ -57,9 +57,10 @@ def run_demo(*, home: Path | None, fresh: bool, speed: float, stop: threading.Ev
     (home / "demo.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     write_state(home, {"finished": figures})
     show(demo, figures)
-    if figures["records_accounted"] != figures["records_produced"]:
-        missing = figures["records_produced"] - figures["records_accounted"]
+    missing = figures["records_produced"] - figures["records_accounted"]
+    if missing or figures["findings"]:
+        why = "".join(f"; {finding}" for finding in figures["findings"])
         raise AccountingError(
-            f"{missing} of {figures['records_produced']} records are not accounted for; run: headrace demo --fresh"
+            f"{missing} of {figures['records_produced']} records are not accounted for{why}; run: headrace demo --fresh"
         )
     return figures

@@ -20,29 +20,26 @@ if TYPE_CHECKING:
 
 def sum_up(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker, memory: PeakMemory) -> dict[str, Any]:
     """Account for each record with independent readers, hold predictions against outcomes, write the report; the figures."""
-    from headrace.audit import account
-    from headrace.lake.layout import Layout
+    from headrace.audit import Deeply, audit_stream
+    from headrace.lake.tables import ACCEPTED, QUARANTINED
     from headrace.monitoring.outcome import failed_rule_counts, live_quality
     from headrace.monitoring.report import write_report
 
     demo.step("accounting for each record, with confluent-kafka and delta-rs")
-    layout = Layout(pipeline.spec.lake.root)
-    accounts = {
-        name: account(broker, topic=stream.topic, table=layout.events(name))
-        for name, stream in pipeline.spec.streams.items()
-    }
+    accounts = {name: audit_stream(pipeline, name, broker=broker, deeply=Deeply()) for name in pipeline.spec.streams}
+    compared = {name: found.compared for name, found in accounts.items() if found.compared}
     demo.step("holding the predictions against what came")
     quality, rules = live_quality(spark, pipeline), failed_rule_counts(spark, pipeline)
-    verdicts = [account.verdicts for account in accounts.values()]
     figures = {
-        "records_produced": demo.produced or sum(account.in_kafka for account in accounts.values()),
-        "records_accounted": sum(account.accounted for account in accounts.values()),
-        "accepted": sum(found.get("accepted", 0) for found in verdicts),
-        "quarantined": sum(found.get("quarantined", 0) for found in verdicts),
+        "records_produced": demo.produced or sum(found.in_kafka for found in compared.values()),
+        "records_accounted": sum(found.once for found in compared.values()),
+        "findings": [f"{name}: {finding.text}" for name, found in accounts.items() for finding in found.findings],
+        "accepted": sum(found.rows.get(ACCEPTED, 0) for found in accounts.values()),
+        "quarantined": sum(found.rows.get(QUARANTINED, 0) for found in accounts.values()),
         "predictions": quality.predictions,
         "outcomes_known": len(quality.label),
         "auc_live": round(quality.metrics()["auc"], 4),
-        "streams": {name: {"records": account.in_kafka, **account.verdicts} for name, account in accounts.items()},
+        "streams": {name: {"records": compared[name].in_kafka, **accounts[name].rows} for name in compared},
         "rules": rules,
         "seconds": round(time.monotonic() - demo.begun, 1),
         "peak_rss_mb": round(memory.peak_mb),

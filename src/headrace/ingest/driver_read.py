@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 POLL_S, SILENCE_S = 0.2, 30.0
-_FIRST, _END = -11_676_096_000_000, 253_402_300_800_000
+FIRST_TIME, END_TIME = -11_676_096_000_000, 253_402_300_800_000
 """The years 1600 to 9999 (UTC) in milliseconds since 1970, as ``record_time`` has them."""
 _HEADER = pa.struct({"key": pa.string(), "value": pa.binary()})
 _COLUMNS = {
@@ -95,6 +95,6 @@ def _row(message: Message) -> dict[str, Any]:
     headers: Any = message.headers()
     return {
         "key": message.key(), "value": message.value(), "topic": message.topic(), "partition": message.partition(),
-        "offset": message.offset(), "timestamp": stamp if _FIRST <= stamp < _END else None, "timestampType": kind - 1,
+        "offset": message.offset(), "timestamp": stamp if FIRST_TIME <= stamp < END_TIME else None, "timestampType": kind - 1,
         "headers": [{"key": name, "value": value} for name, value in headers] if headers else None,
     }  # fmt: skip

@@ -51,14 +51,14 @@ class DuplicateWatch:
         self._look: Look | None = None
 
     def ahead(self, batch: Batch) -> Batch:
-        """The batch; where there are copies, with ``__duplicate_of string``: coordinates of the first record, or null."""
+        """The batch; where there are copies, with marks of ``__duplicate_of string``: coordinates of the first record."""
         firsts = self._follow(batch.version)
         stream, schema = batch.way.stream, batch.way.schema
         keys, keyed = keys_of(record_keys(batch.records, stream=stream, schema=schema, by=self._by).toArrow())
         keys = replace(keys, time=np.minimum(keys.time, milliseconds(batch.begun)))
         self._look = look = firsts.look(keys, keyed, accepted=lambda asked: self._accepted(batch, asked))
-        records = self._marked(batch.records, look) if len(look.copies.position) else batch.records
-        return replace(batch, records=records, metadata=batch.metadata | {NEWEST: look.newest})
+        marks = self._marks(look) if len(look.copies.position) else None
+        return replace(batch, marks=marks, metadata=batch.metadata | {NEWEST: look.newest})
 
     def observed(self, batch: Batch) -> Mapping[str, Column]:
         """The coordinates of quarantined rows, packed: what was accepted is known without another look at the table."""
@@ -100,7 +100,7 @@ class DuplicateWatch:
         partition, offset = (good.column(name).to_numpy() for name in ("__partition", "__offset"))
         return np.isin(packed(asked.partition, asked.offset), packed(partition, offset))
 
-    def _marked(self, records: DataFrame, look: Look) -> DataFrame:
+    def _marks(self, look: Look) -> DataFrame:
         copies = look.copies
         firsts = zip(copies.partition.tolist(), copies.offset.tolist(), strict=True)
         marks = pa.table(
@@ -110,4 +110,4 @@ class DuplicateWatch:
                 DUPLICATE_OF: [f"{self._topic}/{partition}/{offset}" for partition, offset in firsts],
             }
         )
-        return records.join(F.broadcast(self._spark.createDataFrame(marks)), ["partition", "offset"], "left")
+        return self._spark.createDataFrame(marks)

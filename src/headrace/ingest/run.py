@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.connections import Broker
 from headrace.errors import HeadraceError
 from headrace.ingest.abandon import abandoning
+from headrace.ingest.accounts import open_accounts
 from headrace.ingest.clerk import Clerk, Handler
 from headrace.ingest.drift import DriftLog
 from headrace.ingest.evolve import with_added
@@ -203,6 +204,7 @@ def start_ingest(
                 on_batch=on_batch,
                 on_step=on_step,
                 accept_loss=accept_loss,
+                ledger=layout.ledger(name),
                 notify=notify,
                 first_look=FirstLook(way, notify),
                 drift=DriftLog(
@@ -249,6 +251,7 @@ def start_stream(
     starting_at: datetime | None = None,
     on_step: Callable[[str], None] = lambda step: None,
     accept_loss: bool = False,
+    ledger: str | None = None,
     notify: Notify = lambda line: None,
     first_look: FirstLook | None = None,
     drift: DriftLog | None = None,
@@ -259,6 +262,7 @@ def start_stream(
     ``annotate``: called in each batch, once its end offsets are fixed; what it gives is committed with the batch.
     ``drift`` hears how the records change; nobody looks for it without.
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
+    ``ledger``: folder of the stream's ledger, or None where it keeps none.
     """
     stream = way.stream
     topic = Topic(stream.topic, broker=broker)
@@ -284,6 +288,11 @@ def start_stream(
         position = resume_after(spark, position, stream=way.name, table=table, checkpoint=checkpoint, lost=lost)
         notify(f"warning: stream {way.name!r} goes on without records that Kafka deleted: {in_words(lost)}")
     pace = Pace(most=stream.max_offsets_per_trigger, seconds=stream.batch_seconds)
+    accounts = None
+    if ledger is not None:
+        accounts = open_accounts(
+            spark, name=way.name, topic=stream.topic, folder=ledger, table=table, broker=broker, notify=notify
+        )
     records = read_topic(
         spark, stream.topic, bootstrap=broker.bootstrap, options=broker.options, max_offsets=pace.limit, starting_at=starting_at
     )  # fmt: skip
@@ -295,7 +304,7 @@ def start_stream(
 
     writer = BatchWriter(
         spark, way, table=table, checkpoint=checkpoint, on_batch=reported, until=position.until if position else {},
-        annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic,
+        annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic, accounts=accounts,
         watches=watches(spark, way, table=table, added=added, log=drift, notify=notify),
     )  # fmt: skip
     query = (

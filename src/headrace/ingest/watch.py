@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pyspark.sql import functions as F
+
 from headrace.stages.stages import Way
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ class Batch:
     """A micro-batch that was not written yet."""
 
     records: DataFrame
-    """Kafka's columns, and what watches add to them."""
+    """As Kafka gave them."""
     way: Way
     """The way that it will go."""
     version: int
@@ -27,6 +29,14 @@ class Batch:
     """The ``ingested_at`` of its rows."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """What is committed with it."""
+    marks: DataFrame | None = None
+    """By ``partition`` and ``offset``, at most one row each, columns that watches add to some records; few rows."""
+
+    def marked(self, records: DataFrame) -> DataFrame:
+        """``records`` with the columns of the marks."""
+        if self.marks is None:
+            return records
+        return records.join(F.broadcast(self.marks), ["partition", "offset"], "left")
 
 
 class Watch(Protocol):

@@ -14,6 +14,7 @@ from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
 from headrace.errors import DataStopped, HeadraceError
+from headrace.ingest.accounts import Accounts
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.driver_read import has_far_timestamp, read_records
 from headrace.ingest.guard import remade
@@ -22,7 +23,7 @@ from headrace.ingest.watch import Batch, Watch
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.lease import Lease
-from headrace.lake.log import offsets, reached, read_log
+from headrace.lake.log import offsets, reached, read_log, read_next
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.quality import count_aggregates
 from headrace.stages.stages import Way, finished, labelled
@@ -55,8 +56,9 @@ class BatchReport:
         return self.accepted + self.quarantined + self.duplicate
 
 
-STEPS = ("begun", "planned", "committed", "skipped", "reported")
-"""What a micro-batch reaches, in this order: ``skipped`` stands in for ``committed`` where the table holds the batch already."""
+STEPS = ("begun", "planned", "committed", "skipped", "accounted", "reported")
+"""What a micro-batch reaches, in this order: ``skipped`` stands in for ``committed`` where the table holds the batch already.
+``accounted``: its ledger is written (of a stream that has one)."""
 
 
 class Draining(Exception):
@@ -81,12 +83,14 @@ class BatchWriter:
         lease: Lease,
         topic: Topic,
         watches: Sequence[Watch],
+        accounts: Accounts | None,
     ) -> None:
         """``until``: partition to the offset up to which the table holds every record when the query starts.
 
-        ``on_step`` hears each of ``STEPS`` as it is reached; ``watches`` see each batch in turn.
+        ``on_step`` hears each of ``STEPS`` as it is reached; ``watches`` see each batch in turn. ``accounts``: the stream's,
+        where it keeps a ledger.
         """
-        self._watches = tuple(watches)
+        self._watches, self._accounts = tuple(watches), accounts
         self._annotate, self._keep_payload, self._on_step = annotate, keep_payload, on_step
         self._spark, self._way, self._table = spark, way, table
         self._checkpoint = Checkpoint(spark, checkpoint)
@@ -165,6 +169,9 @@ class BatchWriter:
             planned = Batch(batch, self._way, before, datetime.now(UTC), metadata)
             checks = self._append_all(planned, batch_id, app_id)
         self._on_step("skipped" if repeated else "committed")
+        if self._accounts is not None:
+            self._accounts.write(batch_id)
+            self._on_step("accounted")
         report = self._report(batch_id, checks, before, begin, until, repeated, time.monotonic() - begun)
         self._stop_above(report)
         return report
@@ -183,7 +190,8 @@ class BatchWriter:
         for watch in self._watches:
             batch = watch.ahead(batch)
         way, now = batch.way.with_current_keys(), batch.begun
-        rows = labelled(batch.records, way)
+        records = batch.records if self._accounts is None else self._accounts.counted(batch.records, batch_id)
+        rows = labelled(batch.marked(records), way)
         counts = count_aggregates(way.suite, decoded=way.decoded) if way.suite is not None else {}
         aggregates = {
             name: column for watch in self._watches for name, column in watch.observed(batch).items()
@@ -221,7 +229,8 @@ class BatchWriter:
         seconds: float,
     ) -> BatchReport:
         rows = dict.fromkeys((ACCEPTED, QUARANTINED, DUPLICATE), 0)
-        for entry in read_log(self._spark, self._table, after=before if not repeated else -1):
+        log = read_log(self._spark, self._table) if repeated else read_next(self._spark, self._table, after=before)
+        for entry in log:
             if entry.batch == batch_id:
                 rows = {verdict: count + entry.rows(verdict) for verdict, count in rows.items()}
         return BatchReport(

@@ -20,6 +20,22 @@ def version(spark: SparkSession, path: str) -> int:
     return int(_snapshot(spark, path).version())
 
 
+def table_id(spark: SparkSession, path: str) -> str:
+    """The id that Delta gave the table when it was made."""
+    return str(_snapshot(spark, path).metadata().id())
+
+
+def rows_by_partition(spark: SparkSession, path: str) -> dict[tuple[str, str], int]:
+    """``(ingest_date, verdict)`` to the rows that the table's files say they hold. No data is read."""
+    from pyspark.sql import DataFrame
+    from pyspark.sql import functions as F
+
+    frame = DataFrame(_snapshot(spark, path).allFiles().toDF(), spark)
+    rows = F.sum(F.get_json_object("stats", "$.numRecords").cast("long"))
+    keys = [F.col(f"partitionValues.{name}").alias(name) for name in ("ingest_date", "verdict")]
+    return {(row[0], row[1]): int(row[2] or 0) for row in frame.groupBy(*keys).agg(rows).collect()}
+
+
 def transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     """The ``txnVersion`` last committed under ``app_id``; Delta silently skips a write at or below it."""
     transactions = _snapshot(spark, path).setTransactions()

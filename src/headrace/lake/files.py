@@ -24,8 +24,28 @@ def read_text(spark: SparkSession, path: str) -> str | None:
         stream.close()
 
 
+def read_bytes(spark: SparkSession, path: str) -> bytes | None:
+    """The file's bytes, or None where there is no such file."""
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+    hadoop_path, system = _open(spark, path)
+    if str(system.getUri().getScheme()) == "file":
+        system = system.getRawFileSystem()
+    if not system.exists(hadoop_path):
+        return None
+    stream = system.open(hadoop_path)
+    try:
+        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+    finally:
+        stream.close()
+
+
 def write_text(spark: SparkSession, path: str, text: str) -> None:
-    """Write a file (UTF-8), and its folders: a reader sees the old text, the new text, and nothing between.
+    """Write a file (UTF-8), and its folders: a reader sees the old text, the new text, and nothing between."""
+    write_bytes(spark, path, text.encode())
+
+
+def write_bytes(spark: SparkSession, path: str, data: bytes) -> None:
+    """As :func:`write_text`.
 
     On a file system it is written under another name and moved; an object store shows a file only when it is complete.
     """
@@ -37,7 +57,7 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
     written = hadoop_path if whole_or_not else hadoop_path.suffix(f".{secrets.token_hex(4)}.tmp")
     stream = system.create(written, True)
     try:
-        stream.write(bytearray(text.encode()))
+        stream.write(bytearray(data))
     finally:
         stream.close()
     if not whole_or_not:
@@ -71,12 +91,30 @@ def move(spark: SparkSession, path: str, to: str) -> None:
         raise OSError(f"can't move {path} to {to}")
 
 
+def parquet_rows(spark: SparkSession, path: str) -> int | None:
+    """Rows of a Parquet file, from its footer, or None where there is no such file."""
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+    hadoop_path, system = _open(spark, path)
+    if not system.exists(hadoop_path):
+        return None
+    source = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(hadoop_path, system.getConf())
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(source)
+    try:
+        return int(reader.getRecordCount())
+    finally:
+        reader.close()
+
+
 def names(spark: SparkSession, path: str) -> list[str]:
     """Names of the files in a folder, sorted; empty where there is no such folder."""
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path, system = _open(spark, path)
     if not system.exists(hadoop_path):
         return []
-    return sorted(str(status.getPath().getName()) for status in system.listStatus(hadoop_path))
+    # one call for all of them: a log of a month holds too many to ask for each name
+    paths = jvm.org.apache.hadoop.fs.FileUtil.stat2Paths(system.listStatus(hadoop_path))
+    joined = str(jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray(paths).mkString("\n"))
+    return sorted(path.rpartition("/")[2] for path in joined.split("\n") if path)
 
 
 def delete(spark: SparkSession, path: str) -> None:

@@ -44,3 +44,7 @@ class Layout:
     def checkpoint(self, query: str) -> str:
         """A streaming query's checkpoint."""
         return f"{self.root}/checkpoints/{query}"
+
+    def ledger(self, stream: str) -> str:
+        """What was read and committed, batch by batch: a folder for each table that the stream ever had."""
+        return f"{self.root}/ledger/{stream}"

@@ -25,6 +25,17 @@ class AddedFile:
     rows: int
     minimum: dict[str, Any]
     maximum: dict[str, Any]
+    path: str = ""
+    """As the log has it: below the table, percent-encoded."""
+
+
+@dataclass(frozen=True)
+class RemovedFile:
+    """One data file that a commit took out of the table. ``rows`` is None where the commit does not say how many it had."""
+
+    path: str
+    partition: dict[str, str]
+    rows: int | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ class LogEntry:
     operation: str
     metadata: dict[str, Any]
     added: tuple[AddedFile, ...] = field(repr=False)
+    removed: tuple[RemovedFile, ...] = field(default=(), repr=False)
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)
     """Of the operation, as Delta writes them."""
 
@@ -61,14 +73,14 @@ class LogEntry:
 
 def read_log(spark: SparkSession, path: str, *, after: int = -1) -> list[LogEntry]:
     """The table's commits with a version above ``after``, oldest first, as far back as the log reaches."""
-    versions = (version for version in _versions(spark, path) if version > after)
-    return [entry for entry in (_read(spark, path, version) for version in versions) if entry is not None]
+    versions = (version for version in log_versions(spark, path) if version > after)
+    return [entry for entry in (read_version(spark, path, version) for version in versions) if entry is not None]
 
 
 def newest_first(spark: SparkSession, path: str) -> Iterator[LogEntry]:
     """The table's commits, newest first; each is read when it is asked for."""
-    for version in reversed(_versions(spark, path)):
-        entry = _read(spark, path, version)
+    for version in reversed(log_versions(spark, path)):
+        entry = read_version(spark, path, version)
         if entry is not None:
             yield entry
 
@@ -91,14 +103,29 @@ def _restored_to(entry: LogEntry) -> int:
     return int(version) if version not in (None, "null") else entry.version - 1
 
 
-def _versions(spark: SparkSession, path: str) -> list[int]:
+def log_versions(spark: SparkSession, path: str) -> list[int]:
+    """The versions that the table's log still has, in order."""
     parts = (name.partition(".") for name in files.names(spark, f"{path}/_delta_log"))
     return sorted(int(stem) for stem, _, kind in parts if kind == "json" and stem.isdigit())
 
 
-def _read(spark: SparkSession, path: str, version: int) -> LogEntry | None:
-    text = files.read_text(spark, f"{path}/_delta_log/{version:020d}.json")
-    return None if text is None else _entry(version, text)
+def read_version(spark: SparkSession, path: str, version: int) -> LogEntry | None:
+    """One commit of the table, or None where its log no longer has it, or not yet."""
+    text = files.read_text(spark, f"{path}/{commit_file(version)}")
+    return None if text is None else parse_entry(version, text)
+
+
+def read_next(spark: SparkSession, path: str, *, after: int) -> list[LogEntry]:
+    """The commits that follow a version without a gap, oldest first. Costs one look for a file each, and lists no folder."""
+    found: list[LogEntry] = []
+    while (entry := read_version(spark, path, after + len(found) + 1)) is not None:
+        found.append(entry)
+    return found
+
+
+def commit_file(version: int) -> str:
+    """Where a commit lies below its table."""
+    return f"_delta_log/{version:020d}.json"
 
 
 def offsets(told: Mapping[str, Any]) -> dict[int, int]:
@@ -111,18 +138,22 @@ def reached(until: Mapping[int, int], end: Mapping[int, int]) -> bool:
     return all(until.get(partition, 0) >= offset for partition, offset in end.items())
 
 
-def _entry(version: int, text: str) -> LogEntry:
+def parse_entry(version: int, text: str) -> LogEntry:
+    """A commit from the text of its file in ``_delta_log``. Raises ValueError where the text is cut."""
     info: dict[str, Any] = {}
     added: list[AddedFile] = []
+    removed: list[RemovedFile] = []
     for line in text.splitlines():
         action = json.loads(line)
         if "commitInfo" in action:
             info = action["commitInfo"]
         elif "add" in action:
             added.append(_added(action["add"]))
+        elif "remove" in action:
+            removed.append(_removed(action["remove"]))
     when = datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC)
     return LogEntry(
-        version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), tuple(added),
+        version, when, info.get("operation", ""), _metadata(info.get("userMetadata")), tuple(added), tuple(removed),
         info.get("operationParameters", {}),
     )  # fmt: skip
 
@@ -130,8 +161,14 @@ def _entry(version: int, text: str) -> LogEntry:
 def _added(action: dict[str, Any]) -> AddedFile:
     stats = json.loads(action.get("stats") or "{}")
     return AddedFile(
-        action.get("partitionValues", {}), int(stats.get("numRecords", 0)), stats.get("minValues", {}), stats.get("maxValues", {})
+        action.get("partitionValues", {}), int(stats.get("numRecords", 0)), stats.get("minValues", {}),
+        stats.get("maxValues", {}), action["path"],
     )  # fmt: skip
+
+
+def _removed(action: dict[str, Any]) -> RemovedFile:
+    rows = json.loads(action.get("stats") or "{}").get("numRecords")
+    return RemovedFile(action["path"], action.get("partitionValues", {}), None if rows is None else int(rows))
 
 
 def _metadata(text: str | None) -> dict[str, Any]:

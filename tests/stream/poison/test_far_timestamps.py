@@ -9,6 +9,7 @@ import pytest
 from catalogue.poison import CANARY, GOOD, kept, refused
 from ingested import places_of, rows_by_offset, send, write_pipeline
 
+from headrace.audit import Deeply, audit_stream
 from headrace.connections import Broker
 from headrace.ingest.run import start_ingest
 from headrace.ingest.writer import BatchReport
@@ -53,6 +54,9 @@ def test_a_time_that_no_calendar_holds_stops_nothing(spark, bootstrap: str, tmp_
         if not record.accepted:
             original = open_sealed(row["payload"], topic="far-plain", partition=0, offset=offset, ring=ring)
             assert original == Original(record.key, record.value, record.headers)
+    found = audit_stream(pipeline, "plain", broker=Broker(bootstrap, {}), deeply=Deeply(ring))
+    assert (found.findings, found.read, found.compared.once) == ((), len(records), len(records))
+    assert found.compared.sealed == sum(not record.accepted for record in records)
     assert places_of(CANARY, tmp_path / "lake") == []
     assert ingest(spark, pipeline, bootstrap) == []
 
