@@ -60,6 +60,8 @@ def crash(harness: Harness, options: argparse.Namespace, console: Console) -> di
         task = progress.add_task("points x modes", total=len(cases))
         for case in strike(harness, cases):
             found[case] = judge(harness.bootstrap, topic=TOPIC, table=harness.table(" ".join(case)))
+            wrong = harness.audit(" ".join(case))
+            _require(not wrong, case, *wrong)
             progress.advance(task)
         if options.kills:
             task = progress.add_task("random kills", total=options.kills)
@@ -107,7 +109,7 @@ def _recovered(case: Case | None, told: list[dict[str, object]]) -> Iterator[Cas
 
 def _require(right: bool, case: Case, *told: object) -> None:
     if not right:
-        raise SystemExit(f"{' / '.join(case)}: the crash or its recovery went another way: {told}")
+        raise SystemExit(f"{' / '.join(case)}: the crash, its recovery or its account went another way: {told}")
 
 
 def report(found: dict[Case, Findings], options: argparse.Namespace, *, points: int, console: Console) -> None:
