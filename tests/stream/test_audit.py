@@ -315,9 +315,11 @@ def test_what_replay_erasure_and_retention_move_adds_up(copy: Path, bootstrap: s
         {"verdict": "'accepted'"}, predicate="verdict = 'quarantined' and kafka_offset = 29 and kafka_partition = 0",
         commit_properties=told("replay", released=1),
     )  # fmt: skip
-    erased = told("erase", deleted=1)
+    erased = told("erase", rows={"accepted": 1})
     DeltaTable(table_of(copy)).delete("kafka_partition = 1 and kafka_offset = 5", commit_properties=erased)
-    DeltaTable(table_of(copy)).delete("verdict = 'quarantined'", commit_properties=told("retention", deleted=2))
+    DeltaTable(table_of(copy)).delete(
+        "verdict = 'quarantined'", commit_properties=told("retention", rows={"quarantined": 2})
+    )
     DeltaTable(table_of(copy)).update(
         {"id": "'x'"}, predicate="kafka_offset = 1", commit_properties=told("not-built-yet")
     )
@@ -332,10 +334,15 @@ def test_what_replay_erasure_and_retention_move_adds_up(copy: Path, bootstrap: s
 @pytest.mark.parametrize(
     ("kind", "says", "plant", "text"),
     [
-        ("retention", {"deleted": 5}, "delete", "says that it deleted 5 rows; its files say 3"),
+        (
+            "retention",
+            {"rows": {"accepted": 3}},
+            "delete",
+            "says that it deleted 3 accepted; its files say deleted 3 quarantined",
+        ),
         ("replay", {"released": 3}, "delete", "changed rows as no replay does: -3 quarantined"),
-        ("replay", {"released": 2}, "update", "says that it released 2 rows; its files say 3"),
-        ("erase", {"deleted": 3}, "update", "changed rows as no erase does: "),
+        ("replay", {"released": 2}, "update", "says that it released 2 rows; its files say released 3 rows"),
+        ("erase", {"rows": {"quarantined": 3}}, "update", "changed rows as no erase does: "),
     ],
 )
 def test_a_commit_that_did_something_else_than_it_says_is_found(

@@ -18,8 +18,8 @@ from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 REPLAY, ERASE, RETENTION = "replay", "erase", "retention"
 MOVING = (REPLAY, ERASE, RETENTION, UNKNOWN)
 """Kinds of commits that may move rows or take them away."""
-SAYS = {REPLAY: "released", ERASE: "deleted", RETENTION: "deleted"}
-"""Where such a commit's metadata says how many rows it meant to release or to delete."""
+RELEASED, DELETED = "released", "rows"
+"""Where the metadata of a replay, and of the others, says how many rows it means to release, or to delete by verdict."""
 VERDICTS = (ACCEPTED, QUARANTINED, DUPLICATE)
 
 
@@ -105,11 +105,12 @@ def check_commits(records: Iterable[Record]) -> Iterator[Finding]:
                 text = f"{name} changed rows ({change}) and is no verb of Headrace; find out who wrote it"
                 yield Finding("commit", text)
             continue
-        said, did = record.told.get(SAYS[record.kind]), _released(rows) if record.kind == REPLAY else _deleted(rows)
+        said = record.told.get(RELEASED if record.kind == REPLAY else DELETED)
+        did = _released(rows) if record.kind == REPLAY else _deleted(rows)
         if did is None:
             yield Finding("commit", f"{name} changed rows as no {record.kind} does: {change}")
         elif said not in (None, did) and not record.uncounted:
-            yield Finding("commit", f"{name} says that it {SAYS[record.kind]} {said} rows; its files say {did}")
+            yield Finding("commit", f"{name} says that it {_in_words(said)}; its files say {_in_words(did)}")
 
 
 def _of_day(
@@ -180,9 +181,16 @@ def _released(rows: Mapping[str, int]) -> int | None:
     )
 
 
-def _deleted(rows: Mapping[str, int]) -> int | None:
-    """Rows that were taken away; None where others came."""
-    return -sum(rows.values()) if all(count < 0 for count in rows.values()) else None
+def _deleted(rows: Mapping[str, int]) -> dict[str, int] | None:
+    """Verdict to rows that were taken away; None where others came."""
+    return {verdict: -count for verdict, count in rows.items()} if all(count < 0 for count in rows.values()) else None
+
+
+def _in_words(number: int | Mapping[str, int]) -> str:
+    """Such as ``released 3 rows`` or ``deleted 2 accepted, 1 quarantined``."""
+    if isinstance(number, int):
+        return f"released {number} rows"
+    return f"deleted {', '.join(f'{count} {verdict}' for verdict, count in sorted(number.items())) or 'nothing'}"
 
 
 def _by_verdict(rows: Rows) -> dict[str, int]:
