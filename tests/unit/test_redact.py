@@ -68,6 +68,45 @@ def test_what_is_not_personal_stays(text: str) -> None:
     assert meaning_of_text(text) is None
 
 
+def passes_luhn(digits: str) -> bool:
+    """By hand (ISO/IEC 7812-1, annex B): every second digit from the right doubled, nines taken off above nine."""
+    doubled = [int(d) * (1 + i % 2) for i, d in enumerate(reversed(digits))]
+    return sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
+
+
+LIKE_CARDS = ("4915753303614", "4915112345678", "6421234567891")
+"""Digits of phone numbers in full (Germany, New Zealand) that begin as a card's do and pass Luhn's check."""
+
+
+@pytest.mark.parametrize("digits", LIKE_CARDS)
+def test_a_phone_number_that_passes_for_a_card_is_a_phone_number(digits: str) -> None:
+    assert passes_luhn(digits)
+    spaced = f"+{digits[:2]} {digits[2:6]} {digits[6:]}"
+    for spelled in (f"+{digits}", spaced, f"+{digits[:2]} ({digits[2:6]}) {digits[6:]}", f"+ {digits}"):
+        assert clean(f"Bitte unter {spelled} anrufen") == "Bitte unter [phone] anrufen"
+        assert meaning_of_text(f"call {spelled}") == "phone"
+    assert clean(f"card {digits}") == "card [card]", "without a plus the check digit speaks for a card"
+    assert clean(f"+{digits}", "card") == "+[card]", "who looks for cards only finds it"
+    assert clean(f"+{digits}, {digits}, +{digits}") == "[phone], [card], [phone]"
+
+
+def test_a_national_number_that_holds_a_card_or_an_id_is_a_phone_number() -> None:
+    assert passes_luhn("4915753303614")
+    assert clean("unter 0049 1575 3303614 anrufen", region="FR") == "unter [phone] anrufen"
+    assert clean("call +48 44051401359") == "call [phone]"  # its last digits are a Polish identity number
+    assert clean("id 44051401359") == "id [id]"
+
+
+@pytest.mark.parametrize("region", [None, "DE", "US", "FR", "AT"])
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_is_never_left_in_clear_whatever_stands_before_it(card: str, region: str | None) -> None:
+    spaced = " ".join(card[at : at + 4] for at in range(0, len(card), 4))
+    for spelled in (card, spaced, f"+{card}", f"+{spaced}", f"+49 {spaced}", f"({spaced})", f"0{card}", f"+1 {card}"):
+        left = clean(f"paid {spelled} today", region=region)
+        assert sum(character.isdigit() for character in left) < 4 or spelled == f"0{card}", left
+    assert clean(f"paid {spaced} today", region=region) == "paid [card] today"
+
+
 def test_a_number_without_country_code_needs_a_region() -> None:
     assert clean("call 020 624 1111") == "call 020 624 1111"
     assert clean("call 020 624 1111", region="NL") == "call [phone]"

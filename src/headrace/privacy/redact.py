@@ -25,6 +25,8 @@ MEANINGS: dict[Pattern, str] = {
 """What a finding is called in a sentence."""
 _ORDER: tuple[Pattern, ...] = ("email", "iban", "card", "ip", "national_id", "phone")
 """Of two that overlap, the one that comes first here gives the label."""
+_BY_DIGITS: frozenset[Pattern] = frozenset({"card", "national_id"})
+"""What is known by its digits alone, so that a phone number may pass for it."""
 
 
 def redacted(text: str, *, look_for: Iterable[Pattern], region: str | None) -> str:
@@ -34,21 +36,40 @@ def redacted(text: str, *, look_for: Iterable[Pattern], region: str | None) -> s
     """
     if not _SUSPICIOUS.search(text):
         return text
-    wanted = set(look_for)
-    found = [
-        (start, end, _ORDER.index(pattern))
-        for pattern in _ORDER
-        if pattern in wanted
-        for start, end in _spans(pattern, text, region)
-    ]
-    return _replaced(text, sorted(found, key=lambda span: (span[0], span[2])))
+    return _replaced(text, _found(text, set(look_for), region))
 
 
 def meaning_of_text(text: str) -> Pattern | None:
-    """The first kind of personal value that is found in a text, or None."""
+    """The first kind of personal value, in the order of ``_ORDER``, that is found in a text, or None."""
     if not _SUSPICIOUS.search(text):
         return None
-    return next((pattern for pattern in _ORDER if any(True for _ in _spans(pattern, text, None))), None)
+    found = _found(text, set(_ORDER), None)
+    return _ORDER[min(rank for _, _, rank in found)] if found else None
+
+
+def _found(text: str, wanted: set[Pattern], region: str | None) -> list[tuple[int, int, int]]:
+    """Start, end and rank of what is found, by start.
+
+    Digits that are part of a phone number are that and nothing else, even if they pass as a card or an identity number: one
+    in ten runs of digits passes Luhn's check. They are part of it where it begins before them: with ``+``, ``(``, a country
+    code or a trunk prefix. Where both begin at the same digit, the check digit speaks for the card.
+    """
+    spans = [
+        (start, end, rank)
+        for rank, pattern in enumerate(_ORDER)
+        if pattern in wanted
+        for start, end in _spans(pattern, text, region)
+    ]
+    kept: list[tuple[int, int, int]] = []
+    phone_end, waiting = 0, [0, 0]
+    for start, end, rank in sorted(spans, key=lambda span: (span[0], span[2])):
+        if waiting[0] < start:  # a phone that begins here contains nothing that begins here
+            phone_end = max(phone_end, waiting[1])
+        if _ORDER[rank] == "phone":
+            waiting = [start, max(end, waiting[1])]
+        if _ORDER[rank] not in _BY_DIGITS or end > phone_end:
+            kept.append((start, end, rank))
+    return kept
 
 
 def _spans(pattern: Pattern, text: str, region: str | None) -> Iterable[patterns.Span]:
