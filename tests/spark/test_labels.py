@@ -29,6 +29,7 @@ from headrace.quality import (
     write_data_docs,
 )
 from headrace.quality.label import label
+from headrace.quality.long_texts import longest_text
 
 SCHEMA = "key long, n long, m int, x double, price decimal(10,2), s string, t string, day date, at timestamp"
 NAN, INF = float("nan"), float("inf")
@@ -410,3 +411,40 @@ def test_the_expression_for_critical_reads_labels_under_any_name(tmp_path: Path,
     named = rows.withColumn("mine", failed_rules(suite, decoded=F.lit(True)))
     found = named.where(failed_critical(suite, failed=F.col("mine"))).select("key").collect()
     assert sorted(row.key for row in found) == [2, 4]
+
+
+LONG = "ab" * 100_000
+
+
+def test_a_long_text_fails_a_regex_that_repeats_a_group_and_ends_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    texts = ["ab" * 333, "ab" * 333 + "a", LONG, "x" * 666, "x" * 667, None, ""]
+    frame = spark.createDataFrame(list(enumerate(texts)), "key long, s string")
+    with pytest.raises(Exception, match="StackOverflowError"):  # the fault: in a task it ends Spark as a whole
+        spark._jvm.java.util.regex.Pattern.compile("^(a|b)*$").matcher(LONG).find()
+    match, other = "column_values_to_match_regex", "column_values_to_not_match_regex"
+    suite = compiled(
+        tmp_path, frame,
+        rule(match, "match", column="s", regex="^(a|b)*$"),
+        rule(other, "other", column="s", regex="^(a|b)*$"),
+        rule(f"{match}_list", "list", column="s", regex_list=["^x", "^(a|b)*$"], match_on="any"),
+        rule(f"{other}_list", "no list", column="s", regex_list=["^y", "^(a|b)*$"]),
+        rule(match, "possessive", column="s", regex="^(a|b)*+$"),
+        rule(match, "narrowed", column="s", regex="^(a|b)*$", row_condition="key = 2", condition_parser="spark"),
+    )  # fmt: skip
+    assert failing(frame, suite) == {
+        "match": [1, 2, 3, 4], "other": [0, 1, 2, 4, 6], "list": [1, 2, 4], "no list": [0, 1, 2, 4, 6],
+        "possessive": [3, 4], "narrowed": [2],
+    }  # fmt: skip
+    counts = counted(frame, suite)
+    assert (counts["rows"], counts["failed:match"], counts["failed:narrowed"]) == (7, 4, 1)
+
+
+def test_a_text_of_the_greatest_length_fits_the_stack(spark: SparkSession, tmp_path: Path) -> None:
+    """However many groups there are: at the length that is allowed, each regex is asked."""
+    for groups in (1, 4, 16, 40):
+        regex = "^" + "(" * groups + "a|b" + ")" * groups + "*$"
+        length = longest_text(regex)
+        assert length is not None
+        frame = spark.createDataFrame([(0, "ab" * (length // 2)), (1, "a" * (length - 1) + "x")], "key long, s string")
+        suite = compiled(tmp_path, frame, rule("column_values_to_match_regex", "r", column="s", regex=regex))
+        assert failing(frame, suite) == {"r": [1]}

@@ -55,8 +55,7 @@ def check_patterns(type_: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
 
 def regex_problems(regex: str) -> Iterator[str]:
     """Why a regex is not valid, or means nothing, in Java. At most one reason."""
-    visible = _HIDDEN.sub("", regex)
-    outside = _CLASS.sub("x", visible)
+    visible, outside = _HIDDEN.sub("", regex), visible_part(regex)
     for construct, remedy in _PYTHON_ONLY.items():
         if re.search(construct, outside):
             yield f"regex {regex!r} is not valid in Java, which Spark uses: {remedy}"
@@ -73,6 +72,11 @@ def regex_problems(regex: str) -> Iterator[str]:
         re.compile(translated)
     except (re.error, OverflowError) as error:
         yield f"regex {regex!r} is not valid: {error}"
+
+
+def visible_part(regex: str) -> str:
+    """The regex without what is escaped or quoted, and with ``x`` for each class of characters."""
+    return _CLASS.sub("x", _HIDDEN.sub("", regex))
 
 
 def _check_like(kwargs: Mapping[str, Any]) -> Iterator[Finding]:

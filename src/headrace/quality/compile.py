@@ -30,6 +30,7 @@ from pyspark.sql.types import StructType
 from headrace.errors import SpecError
 from headrace.quality import like_patterns as _registered  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.quality.catalogue import NO_ROW_CONDITION, REFUSED, ROW_LEVEL, expectation_types
+from headrace.quality.long_texts import is_too_long
 from headrace.quality.suite import Expectation, Severity, Suite
 
 BATCH = "batch"
@@ -90,7 +91,7 @@ def compile_suite(spark: SparkSession, *, schema: StructType, suite: Suite) -> C
             raise _refused(suite, expectation, f"row_condition: {NO_ROW_CONDITION[expectation.type]}")
         try:
             _check_regexes(spark, expectation.kwargs)
-            fails = compiler.rule(loaded[expectation.rule_id], expectation.rule_id)
+            fails = compiler.rule(loaded[expectation.rule_id], expectation)
         except (GreatExpectationsError, PySparkException, Py4JJavaError, ValueError, TypeError, KeyError) as error:
             raise _refused(suite, expectation, _first_line(error)) from None
         rules.append(
@@ -177,13 +178,14 @@ class _Compiler:
         self.counted: dict[str, Column] = {}
         self.metrics: dict[MetricConfigurationID, str] = {}
 
-    def rule(self, expectation: GxExpectation, rule_id: str) -> Column:
+    def rule(self, expectation: GxExpectation, source: Expectation) -> Column:
         """The column that is true where a row fails; notes the counts that GX's result of it needs."""
+        rule_id = source.rule_id
         base = str(expectation.map_metric)  # pyright: ignore[reportAttributeAccessIssue]
         needed = expectation.get_validation_dependencies(
             execution_engine=self._engine, runtime_configuration=dict(RUNTIME)
         ).metric_configurations
-        fails, domain = self._failing(needed[f"{base}.unexpected_count"], base)
+        fails, domain = self._failing(needed[f"{base}.unexpected_count"], base, unasked=is_too_long(source.kwargs))
         self._empty.select(fails)  # analysed here, so that an absent column or a wrong type is found now
         for name, metric in needed.items():
             if name == f"{base}.unexpected_count":
@@ -204,11 +206,17 @@ class _Compiler:
         if column is not None:
             self.counted[name] = column
 
-    def _failing(self, metric: MetricConfiguration, base: str) -> tuple[Column, Column | None]:
-        """Where a row is in the metric's domain and unexpected, and the domain itself (None: every row)."""
+    def _failing(
+        self, metric: MetricConfiguration, base: str, *, unasked: Column | None = None
+    ) -> tuple[Column, Column | None]:
+        """Where a row is in the metric's domain and unexpected, and the domain itself (None: every row).
+
+        ``unasked``: a row where this is true fails without being asked.
+        """
         unexpected, compute, accessor = self._condition(metric, base)
         domain = self._domain({**compute, **accessor})
         known = F.coalesce(unexpected, F.lit(False))
+        known = known if unasked is None else F.when(unasked, True).otherwise(known)
         # CASE WHEN, as GX filters first: a predicate must not see (and, in ANSI mode, choke on) other rows
         return (known if domain is None else F.when(domain, known).otherwise(False)), domain
 

@@ -17,6 +17,8 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokens import TokenType
 
 from headrace.errors import SpecError
+from headrace.quality.check_patterns import regex_problems
+from headrace.quality.long_texts import longest_text
 
 _FUNCTIONS: dict[str, type[exp.Expression] | None] = {
     "abs": exp.Abs,
@@ -70,7 +72,7 @@ _ANONYMOUS = {name for name, kind in _FUNCTIONS.items() if kind is None}
 _SYNTAX = (
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div,
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.Is, exp.In, exp.Between,
-    exp.Case, exp.If, exp.Like, exp.RegexpLike, exp.DataType, exp.DataTypeParam, exp.Var, exp.TimeStrToTime, exp.TryCast,
+    exp.Case, exp.If, exp.Like, exp.DataType, exp.DataTypeParam, exp.Var, exp.TimeStrToTime, exp.TryCast,
     exp.Sin, exp.Cos,
 )  # fmt: skip
 
@@ -111,6 +113,8 @@ def _check_node(node: exp.Expr, text: str, columns: list[str] | None) -> None:
             near = difflib.get_close_matches(node.name, columns, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(columns))}"
             raise SpecError(f"no column {node.name!r} for {text!r}; {hint}")
+    elif isinstance(node, exp.RegexpLike):
+        _check_regex(node, text)
     elif isinstance(node, exp.In) and not (node.expressions or node.args.get("query")):
         raise SpecError(f"{text!r}: a list after 'in' needs at least one value")
     elif isinstance(node, exp.Anonymous):
@@ -121,3 +125,17 @@ def _check_node(node: exp.Expr, text: str, columns: list[str] | None) -> None:
     elif not isinstance(node, (*_SYNTAX, *_CALLS)):
         what = node.key if isinstance(node, exp.Func) else f"{node.key} (only column expressions are)"
         raise SpecError(f"{what!r} is not allowed in {text!r}; allowed functions: {', '.join(FUNCTIONS)}")
+
+
+def _check_regex(node: exp.RegexpLike, text: str) -> None:
+    """A regex that comes from data, or one that Java fails at, would end a query."""
+    regex = node.expression
+    if not (isinstance(regex, exp.Literal) and regex.is_string):
+        raise SpecError(f"a regex in {text!r} must be a quoted text")
+    for problem in regex_problems(regex.name):
+        raise SpecError(f"{problem} (in {text!r})")
+    if longest_text(regex.name) is not None:
+        raise SpecError(
+            f"the regex {regex.name!r} in {text!r} repeats a group, which ends a query at a long text; make the repetition "
+            "possessive, such as (...)*+, or write an expectation, which limits the text's length"
+        )
