@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from headrace.ingest.known_keys import table_keys
-from headrace.spec.stream import Stream
+from headrace.ingest.released_copies import with_copies
+from headrace.spec.stream import Duplicates, Stream
 from headrace.stages.keys import record_keys
+from headrace.stages.reopen import INGESTED
 
 SCHEMA = StructType.fromJson(
     {"type": "struct", "fields": [
@@ -79,3 +83,49 @@ ROWS = [
     (4, "k2", 2.1, "quarantined"), (5, "k1", 2.1, "quarantined"), (6, "k3", 1.0, "accepted"), (7, "k3", 0.0, "quarantined"),
     (8, "k4", 0.0, "duplicate"), (9, "k4", 0.0, "quarantined"), (10, None, 0.0, "accepted"), (11, None, 0.0, "quarantined"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("offsets", "by", "expected"),
+    [
+        # 4 and 5 lie more than two hours after the first of their key; 7 is older than the copy that was accepted.
+        ({row[0] for row in ROWS}, ("id",), {1: 0, 3: 2, 7: 6}),
+        ({1, 5}, ("id",), {5: 1}),
+        (set(), ("id",), {}),
+        ({row[0] for row in ROWS}, ("id", "new"), {1: 0, 4: 3}),  # no row of the table has that key
+    ],
+)
+def test_what_is_released_is_held_against_what_was_accepted(
+    spark: SparkSession, tmp_path: Path, offsets: set[int], by: tuple[str, ...], expected: dict[int, int]
+) -> None:
+    frame = pa.table(
+        {
+            "id": [key for _, key, *_ in ROWS], "verdict": [verdict for *_, verdict in ROWS],
+            "kafka_topic": ["t"] * len(ROWS), "kafka_partition": pa.array([3] * len(ROWS), pa.int32()),
+            "kafka_offset": pa.array([offset for offset, *_ in ROWS], pa.int64()),
+            "kafka_timestamp": pa.array([1000 * int(T + h * HOUR) for *_, h, _ in ROWS], pa.timestamp("us", "UTC")),
+        }
+    )  # fmt: skip
+    ingested = datetime.fromtimestamp(T / 1000, UTC) + timedelta(hours=9)
+    rows = spark.createDataFrame(frame).withColumns(
+        {
+            "ingested_at": F.lit(ingested),
+            "ingest_date": F.lit(ingested.date()),
+            "duplicate_of": F.lit(None).cast("string"),
+        }
+    )
+    table = str(tmp_path / "events")
+    rows.write.format("delta").partitionBy("ingest_date", "verdict").save(table)
+    chosen = rows.where((F.col("verdict") == "quarantined") & F.col("kafka_offset").isin(*offsets, -1))
+    passing = chosen.withColumns({"verdict": F.lit("accepted"), "new": F.lit(1)}).withColumnRenamed(
+        "ingested_at", INGESTED
+    )
+    stream = STREAM.model_copy(update={"duplicates": Duplicates(by=by, within="2h")})
+    found = with_copies(spark, passing, table=table, stream=stream)
+    assert sorted(found.columns) == sorted(passing.columns)
+    told = {row["kafka_offset"]: (row["verdict"], row["duplicate_of"]) for row in found.collect()}
+    assert told == {
+        offset: ("duplicate", f"t/3/{expected[offset]}") if offset in expected else ("accepted", None)
+        for offset, *_, verdict in ROWS
+        if offset in offsets and verdict == "quarantined"
+    }

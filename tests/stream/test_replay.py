@@ -90,7 +90,7 @@ def test_what_passes_is_released_in_one_commit_and_the_rest_stays_as_it_was(
     commit = lake.commit()
     day = rows[20]["ingest_date"].isoformat()
     expected = {
-        "headrace": "replay", "stream": STREAM, "spec": pipeline.version, "request": "one", "released": 21,
+        "headrace": "replay", "stream": STREAM, "spec": pipeline.version, "request": "one", "released": 21, "duplicates": 0,
         "by_rule": {HOSTILE: 20, "decode:missing:id": 1}, "days": {day: 21}, "known_from": None,
     }  # fmt: skip
     assert commit == expected

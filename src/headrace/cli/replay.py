@@ -161,7 +161,8 @@ class Waiting(AbstractContextManager["Waiting"]):
 
 def _rehearsed(found: Findings, *, stream: str, spec: str) -> dict[str, Any]:
     return {
-        "stream": stream, "spec": spec, "chosen": found.chosen, "would_pass": found.passing, "by_rule": dict(found.by_rule),
+        "stream": stream, "spec": spec, "chosen": found.chosen, "would_pass": found.passing, "duplicates": found.copies,
+        "by_rule": dict(found.by_rule),
         "still_failing": dict(found.still_failing), "days": dict(found.days),
     }  # fmt: skip
 
@@ -175,6 +176,10 @@ def _show(told: Mapping[str, Any], *, dry_run: bool) -> None:
     print(
         f"{told['stream']}: of {told['chosen']:,} quarantined rows {passed:,} {said} (pipeline version {told['spec']})"
     )
+    if told["duplicates"]:
+        print(
+            f"{told['duplicates']:,} more are copies of accepted rows; they are no longer in quarantine but duplicates"
+        )
     out = Console(highlight=False)
     for title, counts in (("failed then, pass now", told["by_rule"]), ("still fail", told["still_failing"])):
         if counts:

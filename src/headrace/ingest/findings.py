@@ -12,7 +12,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from headrace.errors import KeyRingError
-from headrace.lake.tables import ACCEPTED
+from headrace.lake.tables import ACCEPTED, QUARANTINED
 from headrace.stages.reopen import DAY, PROBLEM, WAS
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ class Findings:
     """Rule that the passing rows had failed: how many of them."""
     still_failing: Mapping[str, int]
     """Rule that the others fail now: how many of them."""
-    released_days: tuple[date, ...]
-    """Each ``ingest_date`` of a passing row."""
+    changed_days: tuple[date, ...]
+    """Each ``ingest_date`` of a passing row or a copy."""
     days: Mapping[str, int]
     """``ingest_date``: passing rows."""
+    copies: int
+    """Rows that would pass, but are copies of accepted ones or of passing ones: duplicates from now on."""
 
     @property
     def by_rule_in_log(self) -> dict[str, int]:
@@ -51,14 +53,15 @@ class Findings:
 
 
 def findings(rows: DataFrame) -> Findings:
-    """Count rows that :func:`headrace.stages.reopen.judged_again` gave.
+    """Count rows that :func:`headrace.stages.reopen.judged_again` gave, copies among them marked.
 
     Raises KeyRingError where a payload did not open: the sentence of one, and how many.
     """
-    passes = F.col("verdict") == ACCEPTED
+    passes, fails = F.col("verdict") == ACCEPTED, F.col("verdict") == QUARANTINED
     by_day = rows.groupBy(DAY).agg(
         F.count("*").alias("rows"),
         F.count(F.when(passes, 1)).alias("passing"),
+        F.count(F.when(fails, 1)).alias("failing"),
         F.count(PROBLEM).alias("shut"),
         F.min(PROBLEM).alias("why"),
     )
@@ -68,20 +71,22 @@ def findings(rows: DataFrame) -> Findings:
         others = f" ({shut:,} rows in all)" if shut > 1 else ""
         raise KeyRingError(f"nothing was released: {min(row['why'] for row in counted if row['why'])}{others}")
     days = {row[DAY]: row["passing"] for row in counted if row["passing"]}
-    by_rule, still_failing = _by_rule(rows, passes)
+    by_rule, still_failing = _by_rule(rows, passes, fails)
+    chosen, passing = sum(row["rows"] for row in counted), sum(days.values())
     return Findings(
-        chosen=sum(row["rows"] for row in counted),
-        passing=sum(days.values()),
+        chosen=chosen,
+        passing=passing,
         by_rule=by_rule,
         still_failing=still_failing,
-        released_days=tuple(days),
+        changed_days=tuple(row[DAY] for row in counted if row["rows"] > row["failing"]),
         days={day.isoformat(): count for day, count in days.items()},
+        copies=chosen - passing - sum(row["failing"] for row in counted),
     )
 
 
-def _by_rule(rows: DataFrame, passes: Column) -> tuple[dict[str, int], dict[str, int]]:
-    """Rules that passing rows had failed, and rules that the others fail; most frequent first."""
-    rules = F.when(passes, F.col(WAS)).otherwise(F.col("failed_rules"))
+def _by_rule(rows: DataFrame, passes: Column, fails: Column) -> tuple[dict[str, int], dict[str, int]]:
+    """Rules that passing rows had failed, and rules that rows still fail; most frequent first."""
+    rules = F.when(passes, F.col(WAS)).when(fails, F.col("failed_rules"))
     counted = rows.select(passes.alias("passes"), F.explode(rules).alias("rule")).groupBy("passes", "rule").count()
     place = F.row_number().over(Window.partitionBy("passes").orderBy(F.desc("count"), "rule"))
     told = F.when(place <= MOST_RULES, F.col("rule")).otherwise(OTHERS).alias("rule")

@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 
 from headrace.ingest.evolve import with_added
 from headrace.ingest.findings import Findings, findings
+from headrace.ingest.released_copies import with_copies
 from headrace.ingest.selection import Selection
 from headrace.lake import delta
 from headrace.lake.columns import add_columns
@@ -23,10 +24,10 @@ from headrace.lake.layout import Layout
 from headrace.lake.lease import Lease
 from headrace.lake.log import newest_first
 from headrace.lake.release import RELEASED, release_once
-from headrace.lake.tables import ACCEPTED, read_accepted, read_quarantine
+from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED, read_accepted, read_quarantine
 from headrace.privacy.keys import open_ring
 from headrace.spec.pipeline import Pipeline
-from headrace.stages.reopen import DAY, PROBLEM, WAS, judged_again
+from headrace.stages.reopen import DAY, INGESTED, PROBLEM, WAS, judged_again
 from headrace.stages.stages import prepare
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ def release(
 ) -> dict[str, Any]:
     """Release the chosen rows that pass, under the table's lease. What was done, as JSON can hold it:
 
-    ``request``, ``stream``, ``spec``, ``released``, ``by_rule`` (rule that was failed: rows released), ``days`` (``ingest_date``:
-    rows released), ``version`` (of the table; null where nothing was committed), and ``repeated`` (the request had been carried
-    out before); unless repeated, also ``chosen`` and ``still_failing`` (rule of now: rows).
+    ``request``, ``stream``, ``spec``, ``released``, ``duplicates`` (rows that would pass but are copies: they get that verdict),
+    ``by_rule`` (rule that was failed: rows released), ``days`` (``ingest_date``: rows released), ``version`` (of the table; null
+    where nothing was committed), and ``repeated`` (the request had been carried out before); unless repeated, also ``chosen`` and
+    ``still_failing`` (rule of now: rows).
 
     Raises KeyRingError where the key ring is absent or does not open a row, SpecError as ingest does, StorageError where the
     table can't be written. Nothing is changed then.
@@ -79,17 +81,18 @@ def release(
         known_from = _known_from(session, pipeline, now=now)
         told: dict[str, Any] = {
             "headrace": REPLAY, "stream": stream, "spec": pipeline.version, "request": request, "released": found.passing,
+            "duplicates": found.copies,
             "by_rule": found.by_rule_in_log, "days": dict(found.days),
             "known_from": known_from.isoformat() if known_from else None,
         }  # fmt: skip
         judgement = {"chosen": found.chosen, "still_failing": dict(found.still_failing), "repeated": False}
-        if not found.passing:
+        if not found.changed_days:
             return {**told, "version": None, **judgement}
-        passing = rows.where(F.col("verdict") == ACCEPTED).drop(WAS, DAY, PROBLEM)
-        add_columns(session, table, schema=StructType([*passing.schema, *RELEASED]))
+        changed = rows.where(F.col("verdict") != QUARANTINED).drop(WAS, DAY, INGESTED, PROBLEM)
+        add_columns(session, table, schema=StructType([*changed.schema, *RELEASED]))
         stamp = _stamp(pipeline, now=now, known_from=known_from)
         release_once(
-            session, table, passing, stamp=stamp, days=found.released_days, app_id=app_id, metadata=told, lease=lease
+            session, table, changed, stamp=stamp, days=found.changed_days, app_id=app_id, metadata=told, lease=lease
         )
     on_step("committed")
     return {**_committed(session, table, request), **judgement}
@@ -99,14 +102,16 @@ def release(
 def _judged(
     session: SparkSession, pipeline: Pipeline, *, stream: str, selection: Selection
 ) -> Generator[DataFrame]:  # fmt: skip
-    """The chosen rows as the way of now gives them, judged once: a rule is not asked anew by each look at them."""
+    """The chosen rows as the way of now gives them, judged once: a rule is not asked anew by each look at them. Copies among
+    them are marked.
+    """  # fmt: skip
     ring = open_ring(pipeline.spec.keys.ring)  # as it is: a key that is made now opens nothing
     table = Layout(pipeline.spec.lake.root).events(stream)
     way, _ = with_added(session, prepare(session, pipeline, stream, ring=ring), table)
     chosen = selection.of(read_quarantine(session, table))
     rows = judged_again(chosen, way).persist()
     try:
-        yield rows
+        yield with_copies(session, rows, table=table, stream=way.stream)
     finally:
         rows.unpersist()
 
@@ -114,7 +119,8 @@ def _judged(
 def _stamp(pipeline: Pipeline, *, now: datetime, known_from: datetime | None) -> dict[str, Column]:
     late = F.lit(None).cast("timestamp")
     if known_from is not None:
-        late = F.when(F.col("new.known_at") < F.lit(known_from), F.lit(known_from))
+        is_late = (F.col("new.verdict") == ACCEPTED) & (F.col("new.known_at") < F.lit(known_from))
+        late = F.when(is_late, F.lit(known_from))
     return {
         "payload": F.lit(None).cast("binary"),
         "released_at": F.lit(now),
@@ -146,5 +152,12 @@ def _committed(spark: SparkSession, table: str, request: str) -> dict[str, Any]:
     """What the commit of a request says, and its version; the count of rows is read back from its files."""
     for entry in newest_first(spark, table):
         if entry.metadata.get("request") == request:
-            return {**entry.metadata, "released": entry.rows(ACCEPTED), "version": entry.version}
-    return {"headrace": REPLAY, "request": request, "released": None, "version": None}  # the log has forgotten it
+            rows = {"released": entry.rows(ACCEPTED), "duplicates": entry.rows(DUPLICATE)}
+            return {**entry.metadata, **rows, "version": entry.version}
+    return {
+        "headrace": REPLAY,
+        "request": request,
+        "released": None,
+        "duplicates": None,
+        "version": None,
+    }  # the log has forgotten it

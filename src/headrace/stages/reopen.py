@@ -13,7 +13,7 @@ from headrace.stages.stages import Way, finished, labelled
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-WAS, DAY, PROBLEM = "__was", "__day", "__problem"
+WAS, DAY, INGESTED, PROBLEM = "__was", "__day", "__ingested", "__problem"
 _OPENED = "__opened"
 _COORDINATES = ("topic", "partition", "offset")
 
@@ -21,8 +21,8 @@ _COORDINATES = ("topic", "partition", "offset")
 def reopen(rows: DataFrame, *, ring: KeyRing) -> DataFrame:
     """Rows of a quarantine to the columns of Kafka's records, as they were sent.
 
-    Beside them: ``__was array<string>`` (the rules that the row failed), ``__day date`` (its ``ingest_date``) and
-    ``__problem string`` (why its payload does not open, else null).
+    Beside them: ``__was array<string>`` (the rules that the row failed), ``__day date`` (its ``ingest_date``),
+    ``__ingested timestamp`` (its ``ingested_at``) and ``__problem string`` (why its payload does not open, else null).
     """
     where = {name: F.col(f"kafka_{name}") for name in _COORDINATES}
     record = rows.withColumn(_OPENED, opened(payload=F.col("payload"), **where, ring=ring))
@@ -35,12 +35,13 @@ def reopen(rows: DataFrame, *, ring: KeyRing) -> DataFrame:
         F.col(_OPENED)["headers"].alias("headers"),
         F.col("failed_rules").alias(WAS),
         F.col("ingest_date").alias(DAY),
+        F.col("ingested_at").alias(INGESTED),
         F.col(_OPENED)["problem"].alias(PROBLEM),
     )
 
 
 def judged_again(rows: DataFrame, way: Way) -> DataFrame:
     """Rows of a quarantine as the way of now gives them: the columns of :func:`headrace.stages.stages.finished` without
-    ``payload``, and ``__was``, ``__day``, ``__problem`` as :func:`reopen` does.
+    ``payload``, and ``__was``, ``__day``, ``__ingested``, ``__problem`` as :func:`reopen` does.
     """  # fmt: skip
     return finished(labelled(reopen(rows, ring=way.ring), way), way, keep_payload=False)
