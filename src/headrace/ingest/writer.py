@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from headrace.errors import DataStopped, HeadraceError
 from headrace.ingest.accounts import Accounts
+from headrace.ingest.batch_failed import BatchFailed
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.driver_read import has_far_timestamp, read_records
 from headrace.ingest.guard import remade
@@ -133,6 +134,9 @@ class BatchWriter:
                 self.until |= report.until
                 self._on_batch(report)
                 self._on_step("reported")
+            except Exception as error:
+                self.error = error
+                raise BatchFailed from None
             except BaseException as error:
                 self.error = error
                 raise
