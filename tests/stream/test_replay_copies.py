@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from pipelines import make_topic, reading, write_pipeline
 from quarantined import EVERYTHING, STREAM, Lake, released, write_rules
 
+from headrace.audit.account import audit_stream
 from headrace.connections import Broker
 from headrace.ingest import replay
 from headrace.ingest.replay import rehearse
@@ -104,7 +105,7 @@ def test_what_is_released_without_a_look_at_copies_is_seen_to_be_accepted_twice(
 
 
 def test_a_released_row_whose_copy_was_accepted_becomes_a_duplicate_and_nothing_is_accepted_twice(
-    spark, lake: Lake
+    spark, lake: Lake, bootstrap: str
 ) -> None:
     before = lake.rows()
     found = rehearse(spark, lake.pipeline, stream=STREAM, selection=EVERYTHING)
@@ -115,6 +116,8 @@ def test_a_released_row_whose_copy_was_accepted_becomes_a_duplicate_and_nothing_
     assert (told["released"], told["duplicates"], told["chosen"]) == (4, 4, 9)
     assert told["still_failing"] == {"decode:malformed": 1}
     assert (lake.commit()["released"], lake.commit()["duplicates"], sum(lake.commit()["days"].values())) == (4, 4, 4)
+    account = audit_stream(lake.pipeline, STREAM, broker=Broker(bootstrap, {}))
+    assert (account.findings, account.released, account.rows["duplicate"]) == ((), 4, 5)
     rows = lake.rows()
     for offset in (0, 3, 6, 11):
         assert (rows[offset]["payload"], rows[offset]["released_by"]) == (None, lake.pipeline.version)

@@ -174,11 +174,10 @@ def _difference(group: Group, expected: Mapping[str, int], found: Mapping[str, i
 
 
 def _released(rows: Mapping[str, int]) -> int | None:
-    """Rows that became accepted; None where there were other changes than these."""
-    count = rows.get(ACCEPTED, 0)
-    return (
-        count if count >= 0 and rows == {v: n for v, n in {ACCEPTED: count, QUARANTINED: -count}.items() if n} else None
-    )
+    """Rows that became accepted, while others may have become duplicates; None where there were other changes than these."""
+    count, copies = rows.get(ACCEPTED, 0), rows.get(DUPLICATE, 0)
+    moved = {ACCEPTED: count, DUPLICATE: copies, QUARANTINED: -count - copies}
+    return count if min(count, copies) >= 0 and rows == {v: n for v, n in moved.items() if n} else None
 
 
 def _deleted(rows: Mapping[str, int]) -> dict[str, int] | None:

@@ -134,12 +134,9 @@ class BatchWriter:
                 self.until |= report.until
                 self._on_batch(report)
                 self._on_step("reported")
-            except Exception as error:
-                self.error = error
-                raise BatchFailed from None
             except BaseException as error:
                 self.error = error
-                raise
+                raise (BatchFailed() if isinstance(error, Exception) else error) from None
 
     def _write(self, batch: DataFrame, batch_id: int) -> BatchReport:
         begun = time.monotonic()
