@@ -35,7 +35,12 @@ MOST_JUDGED = 1000
 
 
 def with_added(spark: SparkSession, way: Way, table: str) -> tuple[Way, Fields]:
-    """The way with the fields that were added to its table in its schema, and these fields."""
+    """The way with the fields that were added to its table in its schema, and these fields.
+
+    Under ``privacy: strict`` there are none: nobody classified them, so records that have them are quarantined.
+    """
+    if way.strict:
+        return way, {}
     added = evolved_fields(table_columns(spark, table), stream=way.stream, schema=way.schema)
     return grown(way, added), added
 
