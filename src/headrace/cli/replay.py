@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.app import PipelinePath, app
-from headrace.cli.console import CONSOLE, printable, say, stopping
+from headrace.cli.console import printable, say, stopping
 from headrace.cli.start import Master, Memory, moment, spark_for
+from headrace.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     import threading
 
     from pyspark.sql import SparkSession
-    from rich.status import Status
 
-    from headrace.ingest.asking import State
     from headrace.ingest.findings import Findings
     from headrace.ingest.selection import Selection
     from headrace.spec import Pipeline
@@ -34,12 +29,6 @@ Rules = Annotated[
 ]
 From = Annotated[str | None, typer.Option("--from", help="only rows ingested at or after this time (UTC)")]
 To = Annotated[str | None, typer.Option("--to", help="only rows ingested before this time (UTC)")]
-_SAID = {
-    "doing": "judging and releasing",
-    "waiting": "waiting for the ingest that writes this table to finish its batch",
-    "begun": "the running ingest carries it out",
-}
-REMIND_SECONDS = 10.0
 
 
 @app.command()
@@ -117,7 +106,7 @@ def _replayed(
         Layout(pipeline.spec.lake.root),
         replay_errand(pipeline, stream=stream, selection=selection),
     )
-    with Waiting("replay") as waiting:
+    with Waiting("replay", doing="judging and releasing") as waiting:
         return Asking(
             spark=spark,
             errands=Errands(spark, layout.errands),
@@ -127,36 +116,6 @@ def _replayed(
             stop=stop,
             tell=waiting.tell,
         ).have_done()
-
-
-class Waiting(AbstractContextManager["Waiting"]):
-    """How an errand stands: a moving line on a terminal, JSON lines elsewhere (at a change, then every ten seconds)."""
-
-    def __init__(self, verb: str) -> None:
-        self._verb, self._begun, self._told, self._state = verb, time.monotonic(), 0.0, ""
-        self._status: Status | None = CONSOLE.status("") if CONSOLE.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def tell(self, state: State) -> None:
-        """Take in the state as it is now."""
-        now = time.monotonic()
-        seconds = now - self._begun
-        if self._status is not None:
-            self._status.update(f"{_SAID[state]} ({seconds:.0f} s; Ctrl-C stops)")
-        elif state != self._state or now - self._told > REMIND_SECONDS:
-            at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = {"time": at, "event": self._verb, "state": state, "seconds": round(seconds, 1)}
-            print(json.dumps(line), file=sys.stderr, flush=True)
-            self._told = now
-        self._state = state
 
 
 def _rehearsed(found: Findings, *, stream: str, spec: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
@@ -24,6 +24,8 @@ Handler = Callable[[Errand, Lease], Mapping[str, Any]]
 
 What it gives back goes to the command as JSON; a HeadraceError goes there as it is.
 """
+BESIDE = frozenset({"maintain"})
+"""Verbs whose commits touch closed days only, so that no batch need wait for them. Errands never run beside each other."""
 LOOK_SECONDS = 1.0
 """How often the folder of errands is looked at."""
 
@@ -68,11 +70,13 @@ class Clerk:
                         self._take(errand)
 
     def _take(self, errand: Errand) -> None:
-        with self._writers[errand.table].between_batches():
+        beside = errand.verb in BESIDE
+        with nullcontext() if beside else self._writers[errand.table].between_batches():
             if self._stop.is_set() or not self._errands.begin(errand):
                 return
             begun = time.monotonic()
-            self._notify(f"{errand.verb} of {errand.table}, asked by a command: carried out between two batches")
+            where = "beside the batches" if beside else "between two batches"
+            self._notify(f"{errand.verb} of {errand.table}, asked by a command: carried out {where}")
             answer = self._carried_out(errand)
             if answer is None:
                 self._errands.put_back(errand)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from headrace.ingest.evolve import with_added
 from headrace.ingest.failure import query_failure
 from headrace.ingest.first_look import FirstLook
 from headrace.ingest.guard import check_start, in_words, lost_ranges, records_lost
+from headrace.ingest.maintain import MAINTAIN, maintain_handler
 from headrace.ingest.pace import Pace, set_limit
 from headrace.ingest.position import Position
 from headrace.ingest.replay import REPLAY
@@ -38,6 +39,7 @@ from headrace.lake.tables import EVENT_PARTITIONS, create_table
 from headrace.privacy.keys import KeyRing, ensure_keys, needed_keys, open_ring
 from headrace.quality import CompiledSuite
 from headrace.spec.pipeline import Pipeline
+from headrace.spec.section import seconds
 from headrace.stages.stages import Way, prepare, table_schema, without_statistics
 
 if TYPE_CHECKING:
@@ -179,7 +181,7 @@ def start_ingest(
     the ranges. ``handlers``: verb to what carries out errands of it, beside ``replay``.
     """
     names = list(streams or pipeline.spec.streams)
-    layout = Layout(pipeline.spec.lake.root)
+    layout, keep = Layout(pipeline.spec.lake.root), timedelta(seconds=seconds(pipeline.spec.lake.keep_versions))
     stream_ends(pipeline, names, broker=broker)
     ring = pipeline_ring(pipeline, notify=notify)
     release = ExitStack()
@@ -207,6 +209,7 @@ def start_ingest(
                 ledger=layout.ledger(name),
                 notify=notify,
                 first_look=FirstLook(way, notify),
+                keep=keep,
                 drift=DriftLog(
                     spark, stream=name, path=layout.drift(name), spec_version=pipeline.version, on_alert=on_alert
                 ),
@@ -216,7 +219,7 @@ def start_ingest(
         raise
     job = Ingest(spark, running, release, suites, on_close)
     writers = {f"events/{name}": running[name].writer for name in names}
-    known = {REPLAY: replay_handler(spark, pipeline), **handlers}
+    known = {REPLAY: replay_handler(spark, pipeline), MAINTAIN: maintain_handler(spark, pipeline), **handlers}
     job.employ(Clerk(spark, Errands(spark, layout.errands), writers=writers, handlers=known, notify=notify))
     return job
 
@@ -246,6 +249,8 @@ def start_stream(
     until_caught_up: bool,
     trigger_seconds: float,
     on_batch: Callable[[BatchReport], None],
+    keep: timedelta,
+    needed: Callable[[], int | None] = lambda: None,
     annotate: Callable[[], Mapping[str, Any]] = dict,
     keep_payload: bool = True,
     starting_at: datetime | None = None,
@@ -260,6 +265,7 @@ def start_stream(
 
     ``release``: what ends the lease. ``what`` names the table in messages.
     ``annotate``: called in each batch, once its end offsets are fixed; what it gives is committed with the batch.
+    ``keep`` and ``needed``: how much of the table's log stays (:class:`headrace.ingest.log_keeper.LogKeeper`).
     ``drift`` hears how the records change; nobody looks for it without.
     ``starting_at``: a new query begins with the records sent at or after this instant, instead of the earliest ones.
     ``ledger``: folder of the stream's ledger, or None where it keeps none.
@@ -305,7 +311,7 @@ def start_stream(
     writer = BatchWriter(
         spark, way, table=table, checkpoint=checkpoint, on_batch=reported, until=position.until if position else {},
         annotate=annotate, keep_payload=keep_payload, on_step=on_step, lease=lease, topic=topic, accounts=accounts,
-        watches=watches(spark, way, table=table, added=added, log=drift, notify=notify),
+        watches=watches(spark, way, table=table, added=added, log=drift, keep=keep, needed=needed, notify=notify),
     )  # fmt: skip
     query = (
         records.writeStream.queryName(name)

@@ -21,7 +21,7 @@ from headrace.ingest.driver_read import has_far_timestamp, read_records
 from headrace.ingest.guard import remade
 from headrace.ingest.source import Topic
 from headrace.ingest.watch import Batch, Watch
-from headrace.lake import delta
+from headrace.lake import delta, follow
 from headrace.lake.commit import append_once
 from headrace.lake.lease import Lease
 from headrace.lake.log import offsets, reached, read_log, read_next
@@ -64,6 +64,14 @@ STEPS = ("begun", "planned", "committed", "skipped", "accounted", "reported")
 
 class Draining(Exception):
     """Raised into a batch that begins after a stop was asked for; it has written nothing and is read again later."""
+
+
+class BatchFailed(Exception):
+    """What Spark is told of a batch that failed; ``BatchWriter.error`` holds the error itself.
+
+    Spark 4.1.1 looks through what it is told with a pattern on which a text of some thousand characters, such as Delta's, ends
+    its thread with a StackOverflowError; and that text would stand in its log, with the values that it quotes.
+    """
 
 
 class BatchWriter:
@@ -152,7 +160,7 @@ class BatchWriter:
         checks: dict[str, int] = {}
         begin = self._checkpoint.start(batch_id).get(topic, {})
         until = (self._checkpoint.until(batch_id) or {}).get(topic, {})
-        before = delta.version(spark, self._table)
+        before = follow.version(spark, self._table)
         if not repeated:
             metadata = {
                 "headrace": "batch",

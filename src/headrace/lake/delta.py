@@ -17,7 +17,7 @@ def exists(spark: SparkSession, path: str) -> bool:
 
 def version(spark: SparkSession, path: str) -> int:
     """Newest version of the table."""
-    return int(_snapshot(spark, path).version())
+    return int(snapshot(spark, path).version())
 
 
 def table_id(spark: SparkSession, path: str) -> str:
@@ -38,14 +38,19 @@ def rows_by_partition(spark: SparkSession, path: str) -> dict[tuple[str, str], i
 
 def transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     """The ``txnVersion`` last committed under ``app_id``; Delta silently skips a write at or below it."""
-    transactions = _snapshot(spark, path).setTransactions()
+    transactions = snapshot(spark, path).setTransactions()
     found = [t.version() for t in (transactions.apply(i) for i in range(transactions.size())) if t.appId() == app_id]
     return max(found) if found else None
 
 
 def table_property(spark: SparkSession, path: str, name: str) -> str | None:
     """A property of the table as of its newest version, or None where it has none of that name."""
-    found = _snapshot(spark, path).metadata().configuration().get(name)
+    return property_of(snapshot(spark, path), name)
+
+
+def property_of(snapshot: Any, name: str) -> str | None:
+    """The same, of a snapshot."""
+    found = snapshot.metadata().configuration().get(name)
     return str(found.get()) if found.isDefined() else None
 
 
@@ -71,6 +76,7 @@ def delta_log(spark: SparkSession, path: str) -> Any:
     return jvm.org.apache.spark.sql.delta.DeltaLog.forTable(java(spark), path)
 
 
-def _snapshot(spark: SparkSession, path: str) -> Any:
+def snapshot(spark: SparkSession, path: str) -> Any:
+    """The table as of its newest version, in the JVM."""
     none: Any = spark._jvm.scala.Option.empty()  # pyright: ignore
     return delta_log(spark, path).update(False, none, none)

@@ -50,10 +50,10 @@ def write_bytes(spark: SparkSession, path: str, data: bytes) -> None:
     On a file system it is written under another name and moved; an object store shows a file only when it is complete.
     """
     hadoop_path, system = _open(spark, path)
-    scheme = str(system.getUri().getScheme())
-    if scheme == "file":
+    kind = scheme(spark, path)
+    if kind == "file":
         system = system.getRawFileSystem()  # a checksum file could not be replaced in the same instant
-    whole_or_not = scheme not in ("file", "hdfs")
+    whole_or_not = kind not in ("file", "hdfs")
     written = hadoop_path if whole_or_not else hadoop_path.suffix(f".{secrets.token_hex(4)}.tmp")
     stream = system.create(written, True)
     try:
@@ -115,6 +115,17 @@ def names(spark: SparkSession, path: str) -> list[str]:
     paths = jvm.org.apache.hadoop.fs.FileUtil.stat2Paths(system.listStatus(hadoop_path))
     joined = str(jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray(paths).mkString("\n"))
     return sorted(path.rpartition("/")[2] for path in joined.split("\n") if path)
+
+
+def modified_ms(spark: SparkSession, path: str) -> int:
+    """When a file was last changed, in milliseconds since 1970, by the file system's clock."""
+    hadoop_path, system = _open(spark, path)
+    return int(system.getFileStatus(hadoop_path).getModificationTime())
+
+
+def scheme(spark: SparkSession, path: str) -> str:
+    """The kind of file system: ``file``, ``hdfs``, ``s3a``..."""
+    return str(_open(spark, path)[1].getUri().getScheme())
 
 
 def delete(spark: SparkSession, path: str) -> None:

@@ -25,7 +25,7 @@ import psutil
 from py4j.protocol import Py4JError
 
 from headrace.errors import CheckpointError
-from headrace.lake import delta, files
+from headrace.lake import delta, files, follow
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -83,7 +83,7 @@ class Lease:
 
     def require(self) -> None:
         """Raise CheckpointError where another job has taken the table over."""
-        now = _holder(self.spark, self.table)
+        now = _read(follow.table_property(self.spark, self.table, PROPERTY))
         if now is None or now.token != self.holder.token:
             raise lost(self.what)
 
@@ -181,7 +181,10 @@ def _beat_file(table: str) -> str:
 
 
 def _holder(spark: SparkSession, table: str) -> Holder | None:
-    told = delta.table_property(spark, table, PROPERTY)
+    return _read(delta.table_property(spark, table, PROPERTY))
+
+
+def _read(told: str | None) -> Holder | None:
     try:
         return Holder(**json.loads(told)) if told else None
     except (ValueError, TypeError):

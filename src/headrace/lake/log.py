@@ -73,6 +73,8 @@ class LogEntry:
 
 def read_log(spark: SparkSession, path: str, *, after: int = -1) -> list[LogEntry]:
     """The table's commits with a version above ``after``, oldest first, as far back as the log reaches."""
+    if after >= 0 and files.exists(spark, f"{path}/{commit_file(after)}"):
+        return read_next(spark, path, after=after)
     versions = (version for version in log_versions(spark, path) if version > after)
     return [entry for entry in (read_version(spark, path, version) for version in versions) if entry is not None]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from headrace.connections import Broker
 from headrace.errors import BrokerError
+from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.source import client_settings, spark_options, unreachable
+from headrace.lake import files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -61,3 +64,9 @@ def start_publishing(
     for name, setting in spark_options(broker.options).items():
         writer = writer.option(name, setting)
     return writer.start()
+
+
+def first_unpublished(spark: SparkSession, *, checkpoint: str) -> int:
+    """The first version of the predictions table that was not published whole; 0 where nothing was."""
+    text = files.read_text(spark, f"{checkpoint}/offsets/{Checkpoint(spark, checkpoint).last('commits')}")
+    return int(json.loads(text.splitlines()[-1])["reservoirVersion"]) if text else 0

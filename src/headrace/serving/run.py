@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, SpecError
 from headrace.ingest.abandon import abandoning
+from headrace.ingest.log_keeper import LogKeeper
 from headrace.ingest.run import Running, pipeline_ring, start_stream
 from headrace.ingest.source import stream_ends
 from headrace.ingest.writer import BatchReport
@@ -25,12 +26,14 @@ from headrace.lake.lease import leased
 from headrace.lake.log import offsets, read_log
 from headrace.lake.tables import ACCEPTED, create_table, read_accepted
 from headrace.serving.align import Alignment
-from headrace.serving.publish import ensure_topic, start_publishing
+from headrace.serving.publish import ensure_topic, first_unpublished, start_publishing
 from headrace.serving.score import FeatureTables, predictions_schema, score
+from headrace.serving.waiting import Reading, WaitingBatch
 from headrace.spec.features import Features
 from headrace.spec.model import Model
 from headrace.spec.model import Scoring as SpecScoring
 from headrace.spec.pipeline import Pipeline
+from headrace.spec.section import seconds
 from headrace.stages.stages import prepare
 from headrace.training import registry
 
@@ -54,20 +57,6 @@ class ScoreReport:
     seconds: float
 
 
-@dataclass
-class _Waiting:
-    """A micro-batch of requests of which not all are answered."""
-
-    fence: dict[str, dict[int, int]]
-    since: float
-    answered_before: datetime | None = None
-    """All of its requests with T before this were answered."""
-
-    def is_new_at(self, watermark: datetime | None) -> bool:
-        """Whether the watermark may have made more of it ready."""
-        return watermark is not None and (self.answered_before is None or watermark > self.answered_before)
-
-
 class Scoring:
     """A running scoring job. Use :func:`start_scoring`."""
 
@@ -82,8 +71,11 @@ class Scoring:
         on_score: Callable[[ScoreReport], None],
         notify: Callable[[str], None],
         topic_end: Callable[[], dict[int, int]],
+        reading: Reading,
+        log_keeper: LogKeeper,
     ) -> None:
-        self._topic_end = topic_end
+        self._topic_end, self._reading, self._waiting = topic_end, reading, reading.waiting
+        self._log_keeper = log_keeper
         self._spark, (self._features, self._model, self._scoring) = spark, _sections(pipeline)
         layout = Layout(pipeline.spec.lake.root)
         self._requests_path = layout.requests(self._model.name)
@@ -93,7 +85,6 @@ class Scoring:
         self._requests, self._publishing, self._release = requests, publishing, release
         self._on_score, self._notify = on_score, notify
         self._loaded: registry.RegisteredModel | None = None
-        self._seen, self._waiting = -1, dict[int, _Waiting]()
         self._reminded = time.monotonic()
         self._recovered = False
 
@@ -151,16 +142,16 @@ class Scoring:
         self._release.close()
 
     def _take_in_requests(self) -> None:
-        entries = read_log(self._spark, self._requests_path, after=self._seen)
+        entries = read_log(self._spark, self._requests_path, after=self._reading.seen)
         unanswered = None if self._recovered or not entries else self._unanswered()
         self._recovered = self._recovered or bool(entries)
         for entry in entries:
-            self._seen = entry.version
+            self._reading.seen = entry.version
             if entry.batch is None or not entry.rows(ACCEPTED):
                 continue
             if unanswered is None or entry.batch in unanswered:
                 fence = {name: offsets(ends) for name, ends in entry.metadata["fence"].items()}
-                self._waiting[entry.batch] = _Waiting(fence, time.monotonic())
+                self._waiting[entry.batch] = WaitingBatch(entry.version, fence, time.monotonic())
 
     def _unanswered(self) -> set[int]:
         """After a restart: the request batches of which some row has no prediction."""
@@ -226,6 +217,7 @@ class Scoring:
         append_once(
             rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata, what=f"serving/{model.name}"
         )  # fmt: skip
+        self._log_keeper.count()
         return model.version
 
     def _current_model(self) -> registry.RegisteredModel:
@@ -278,7 +270,9 @@ def start_scoring(
     def fence() -> dict[str, object]:
         return {"fence": stream_ends(pipeline, features.streams, broker=broker)}
 
-    release = ExitStack()
+    release, reading = ExitStack(), Reading()
+    keep = timedelta(seconds=seconds(pipeline.spec.lake.keep_versions))
+    published = layout.checkpoint(f"score/{name}/publish")
     try:
         create_table(
             spark, layout.predictions(name), schema=predictions_schema(features), statistics=("at", "score_batch")
@@ -289,10 +283,10 @@ def start_scoring(
             spark, way, release=release, what=f"serving/{name}/requests", table=layout.requests(name),
             checkpoint=layout.checkpoint(f"score/{name}/requests"), broker=broker, name="requests",
             until_caught_up=until_caught_up, trigger_seconds=trigger_seconds, on_batch=on_batch, annotate=fence,
-            keep_payload=False, starting_at=starting_at, notify=notify,
+            keep_payload=False, starting_at=starting_at, notify=notify, keep=keep, needed=reading.needed,
         )  # fmt: skip
         publishing = start_publishing(
-            spark, predictions=layout.predictions(name), checkpoint=layout.checkpoint(f"score/{name}/publish"),
+            spark, predictions=layout.predictions(name), checkpoint=published,
             topic=scoring.topic, broker=broker, trigger_seconds=trigger_seconds,
         )  # fmt: skip
     except BaseException:
@@ -300,7 +294,10 @@ def start_scoring(
         raise
     return Scoring(
         spark, pipeline, requests=requests, publishing=publishing, release=release, on_score=on_score, notify=notify,
-        topic_end=topic_end,
+        topic_end=topic_end, reading=reading,
+        log_keeper=LogKeeper(
+            spark, table=layout.predictions(name), keep=keep, needed=lambda: first_unpublished(spark, checkpoint=published)
+        ),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from headrace.located import Document, Key, Problem
 from headrace.spec import columns
+from headrace.spec.section import seconds
 from headrace.spec.stream import Stream
 
 _EXACT = ("string", "int", "bigint", "boolean", "timestamp", "date", columns.UNKNOWN)
@@ -15,6 +16,13 @@ def check_duplicates(stream: Stream, known: Mapping[str, str], document: Documen
     """``known``: column to type after ``normalize``."""
     if stream.duplicates is None:
         return
+    kept, within = stream.retention.accepted, stream.duplicates.within
+    if kept is not None and seconds(kept) < seconds(within):
+        yield document.problem(
+            f"retention.accepted: {kept} is shorter than duplicates.within: {within}, so first records would be gone before "
+            "their copies; keep them at least as long",
+            *key, "retention", "accepted",
+        )  # fmt: skip
     names = stream.duplicates.by
     protected = {path[0] for path, protection in stream.protections.items() if protection != "public"}
     for index, name in enumerate(names):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from headrace.spec.section import Section
+from headrace.spec.section import Days, Section
 
 EMBEDDED: Literal["embedded"] = "embedded"
 SECRET_WORDS = ("password", "jaas", "secret", "token", "keystore.key", "key.pem", "access_key", "api_key", "private")
@@ -44,6 +44,10 @@ class Lake(Section):
     """The root of all Delta tables and checkpoints: a folder, or a URI that Spark can write (``s3a://...``)."""
 
     path: str = Field(default=".headrace/lake")
+    keep_versions: Days = Field(
+        default="7d",
+        description="how long an older version of a table can still be read; headrace maintain removes the rest",
+    )
 
     @field_validator("path")
     @classmethod

@@ -30,6 +30,16 @@ Duration = Annotated[str, AfterValidator(_duration)]
 """A number and a unit: ``30s``, ``15m``, ``3h``, ``7d``."""
 
 
+def _days(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}d", text):
+        raise ValueError(f"expected whole days such as 30d, got {text!r}")
+    return text
+
+
+Days = Annotated[str, AfterValidator(_days)]
+"""Whole days: ``30d``."""
+
+
 def seconds(duration: str) -> int:
     """Length of a Duration in seconds."""
     return int(duration[:-1]) * _SECONDS[duration[-1]]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headrace.spec.paths import Path, parse_path
 from headrace.spec.protect import Protection
-from headrace.spec.section import Duration, Name, Section
+from headrace.spec.section import Days, Duration, Name, Section
 
 Unit = Literal["fahrenheit_to_celsius", "mph_to_ms", "miles_to_km", "feet_to_m", "inches_to_mm"]
 Privacy = Literal["warn", "strict"]
@@ -41,6 +41,13 @@ class Duplicates(Section):
     within: Duration = Field(description="how far apart the Kafka timestamps of both may lie")
 
 
+class Retention(Section):
+    """How long rows stay, by the day on which they were ingested (UTC); what is not named stays for ever."""
+
+    accepted: Days | None = Field(default=None, description="of accepted rows, and of their copies from producers")
+    quarantined: Days | None = Field(default=None, description="of quarantined rows, with their sealed payloads")
+
+
 class Stream(Section):
     """A topic and the way of its records into the table ``events/<name>``."""
 
@@ -64,6 +71,7 @@ class Stream(Section):
     max_new_columns: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=50, description="of unknown_fields: evolve: so many columns and nested fields are added, all in all"
     )
+    retention: Retention = Retention()
     max_record_bytes: Annotated[int, Field(ge=1, le=64 * 1024 * 1024)] = 1024 * 1024
     stop_above: Annotated[float, Field(gt=0, le=100)] | None = Field(
         default=None, description="stop when more than this percentage of a batch is quarantined"
