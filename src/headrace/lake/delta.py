@@ -22,7 +22,7 @@ def version(spark: SparkSession, path: str) -> int:
 
 def table_id(spark: SparkSession, path: str) -> str:
     """The id that Delta gave the table when it was made."""
-    return str(_snapshot(spark, path).metadata().id())
+    return str(snapshot(spark, path).metadata().id())
 
 
 def rows_by_partition(spark: SparkSession, path: str) -> dict[tuple[str, str], int]:
@@ -30,7 +30,7 @@ def rows_by_partition(spark: SparkSession, path: str) -> dict[tuple[str, str], i
     from pyspark.sql import DataFrame
     from pyspark.sql import functions as F
 
-    frame = DataFrame(_snapshot(spark, path).allFiles().toDF(), spark)
+    frame = DataFrame(snapshot(spark, path).allFiles().toDF(), spark)
     rows = F.sum(F.get_json_object("stats", "$.numRecords").cast("long"))
     keys = [F.col(f"partitionValues.{name}").alias(name) for name in ("ingest_date", "verdict")]
     return {(row[0], row[1]): int(row[2] or 0) for row in frame.groupBy(*keys).agg(rows).collect()}

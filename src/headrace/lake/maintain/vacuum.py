@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.lake import delta
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 
 def removable_files(spark: SparkSession, path: str, *, keep: timedelta) -> int:
     """How many files VACUUM would remove."""
-    return _session(spark).sql(f"{_statement(path, keep)} DRY RUN").count()
+    with _quiet(spark):
+        return _session(spark).sql(f"{_statement(path, keep)} DRY RUN").count()
 
 
 def vacuum(spark: SparkSession, path: str, *, keep: timedelta) -> int:
@@ -21,10 +24,24 @@ def vacuum(spark: SparkSession, path: str, *, keep: timedelta) -> int:
     from delta.tables import DeltaTable
 
     session = _session(spark)
-    session.sql(_statement(path, keep))
+    with _quiet(spark):
+        session.sql(_statement(path, keep))
     last = DeltaTable.forPath(session, path).history(1).select("operation", "operationMetrics").first()
     metrics = last["operationMetrics"] if last and last["operation"] == "VACUUM END" else {}
     return int(metrics.get("numDeletedFiles", 0))
+
+
+@contextmanager
+def _quiet(spark: SparkSession) -> Generator[None]:
+    """Delta prints a sentence on standard output, which belongs to the command."""
+    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+    console = getattr(getattr(jvm, "scala.Console$"), "MODULE$")
+    before = console.out()
+    console.setOutDirect(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
+    try:
+        yield
+    finally:
+        console.setOutDirect(before)
 
 
 def _session(spark: SparkSession) -> SparkSession:
