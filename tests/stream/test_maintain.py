@@ -20,7 +20,7 @@ from pipelines import make_topic, reading, send, write_pipeline
 
 from headrace.audit import audit_stream
 from headrace.connections import Broker
-from headrace.errors import CheckpointError
+from headrace.errors import CheckpointError, SpecError
 from headrace.ingest import writer
 from headrace.ingest.maintain import first_needed, maintain
 from headrace.ingest.position import table_position
@@ -178,7 +178,7 @@ def test_the_log_keeps_what_a_start_and_a_reader_need(
     clean_log(spark, careless, keep=WEEK, needed=delta.version(spark, careless))
     assert table_position(spark, careless) is None
     shutil.rmtree(copy.folder / "lake" / "checkpoints")
-    with pytest.raises(CheckpointError, match="its checkpoint .* is gone"):
+    with pytest.raises(CheckpointError, match=r"its checkpoint .* is gone"):
         ingest(spark, copy, bootstrap)
 
 
@@ -203,6 +203,6 @@ def test_without_a_table_there_is_nothing_to_do(bootstrap: str, tmp_path: Path) 
 
 def test_rows_are_not_kept_shorter_than_their_copies_are_looked_for(bootstrap: str, tmp_path: Path) -> None:
     wrong = "duplicates: {by: [id], within: 2d}\n    retention: {accepted: 1d}"
-    with pytest.raises(Exception, match="retention.accepted: 1d is shorter than duplicates.within: 2d"):
+    with pytest.raises(SpecError, match=r"retention.accepted: 1d is shorter than duplicates.within: 2d"):
         write_pipeline(tmp_path, bootstrap=bootstrap, topic=TOPIC, extra=wrong)
     assert load(write_pipeline(tmp_path, bootstrap=bootstrap, topic=TOPIC, extra=wrong.replace("1d", "3d")).folder)
