@@ -66,14 +66,6 @@ class Draining(Exception):
     """Raised into a batch that begins after a stop was asked for; it has written nothing and is read again later."""
 
 
-class BatchFailed(Exception):
-    """What Spark is told of a batch that failed; ``BatchWriter.error`` holds the error itself.
-
-    Spark 4.1.1 looks through what it is told with a pattern on which a text of some thousand characters, such as Delta's, ends
-    its thread with a StackOverflowError; and that text would stand in its log, with the values that it quotes.
-    """
-
-
 class BatchWriter:
     """The ``foreachBatch`` function of one stream."""
 
