@@ -26,6 +26,7 @@ from headrace.ingest.position import Position
 from headrace.ingest.replay import REPLAY
 from headrace.ingest.replay_errand import replay_handler
 from headrace.ingest.resume import resume_after
+from headrace.ingest.silence import telling_silence
 from headrace.ingest.source import Topic, read_topic, stream_ends
 from headrace.ingest.watches import watches
 from headrace.ingest.writer import BatchReport, BatchWriter, Draining
@@ -187,6 +188,7 @@ def start_ingest(
     release = ExitStack()
     running: dict[str, Running] = {}
     suites: dict[str, CompiledSuite] = {}
+    release.enter_context(telling_silence(broker, notify=notify))
     try:
         for name in names:
             way = prepare(spark, pipeline, name, ring=ring)

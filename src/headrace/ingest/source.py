@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker
 from headrace.errors import BrokerError
+from headrace.ingest.cuts import over_cuts
 from headrace.spec.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -122,9 +123,12 @@ class Topic:
         """Kafka's own id of the topic; one that was deleted and made anew under the same name has another."""
         from confluent_kafka import KafkaException, TopicCollection
 
+        def ask(seconds: float) -> str:
+            found = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=seconds)
+            return str(found[self.name].result(seconds).topic_id)
+
         try:
-            found = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=TIMEOUT_S)
-            return str(found[self.name].result(TIMEOUT_S).topic_id)
+            return over_cuts(ask, seconds=TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             raise unreachable(self.broker.bootstrap, error) from None
 
@@ -147,7 +151,8 @@ def stream_ends(
 
 def unreachable(bootstrap: str, error: BaseException) -> BrokerError:
     """The one sentence for a broker that does not answer."""
-    reason = str(error.args[0].str() if error.args and hasattr(error.args[0], "str") else error).splitlines()[0]
+    text = str(error.args[0].str() if error.args and hasattr(error.args[0], "str") else error)
+    reason = (text.splitlines() or ["timed out"])[0]
     return BrokerError(
         f"no Kafka broker answers at {bootstrap} ({reason}); start it (headrace up, for the embedded one) or correct "
         "kafka.bootstrap_servers"

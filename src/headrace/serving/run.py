@@ -17,6 +17,7 @@ from headrace.errors import ModelError, SpecError
 from headrace.ingest.abandon import abandoning
 from headrace.ingest.log_keeper import LogKeeper
 from headrace.ingest.run import Running, pipeline_ring, start_stream
+from headrace.ingest.silence import telling_silence
 from headrace.ingest.source import stream_ends
 from headrace.ingest.writer import BatchReport
 from headrace.lake import delta
@@ -277,6 +278,7 @@ def start_scoring(
         create_table(
             spark, layout.predictions(name), schema=predictions_schema(features), statistics=("at", "score_batch")
         )  # fmt: skip
+        release.enter_context(telling_silence(broker, notify=notify))
         release.enter_context(leased(spark, layout.predictions(name), what=f"serving/{name}", notify=notify))
         way = prepare(spark, pipeline, features.requests, ring=pipeline_ring(pipeline, notify=notify))
         requests = start_stream(
