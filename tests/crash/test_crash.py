@@ -62,29 +62,47 @@ def test_the_restart_that_delta_skips_may_crash_too(harness: Harness, topic: str
     assert judge(harness.bootstrap, topic=topic, table=harness.table("skipped")).clean
 
 
-@pytest.mark.parametrize(
-    ("name", "action"),
-    [
-        ("Delta commit, before", "kill"),
-        ("Delta commit, after", "kill"),
-        ("batch committed", "exit"),
-        ("first data file, after", "kill worker"),
-        ("second data file, before", "full"),
-        ("commit log, before", "exit"),
-    ],
-)
-def test_the_end_of_a_process_or_a_full_disk_loses_nothing(
-    harness: Harness, topic: str, name: str, action: str
+ENDED = [
+    ("Delta commit, before", "kill"),
+    ("Delta commit, after", "kill"),
+    ("batch committed", "exit"),
+    ("commit log, before", "exit"),
+]
+OUTLIVED = [("first data file, after", "kill worker"), ("second data file, before", "full")]
+
+
+@pytest.fixture(scope="module")
+def ended(harness: Harness, topic: str) -> dict[tuple[str, str], list[dict]]:
+    """Each fault that ends its process, with what the next process told: it recovers that lake, then the next fault strikes."""
+    told: dict[tuple[str, str], list[dict]] = {}
+    for case, following in zip(ENDED, [*ENDED[1:], None], strict=True):
+        if not told:
+            assert harness.run([struck(harness, topic, case)]) == [], "the process was to end before it could tell"
+        turns = [harness.turn(" ".join(case), topic), *([struck(harness, topic, following)] if following else [])]
+        told[case] = harness.run(turns)
+    return told
+
+
+def struck(harness: Harness, topic: str, case: tuple[str, str]) -> dict:
+    return harness.turn(" ".join(case), topic, point=POINTS[case[0]], action=case[1])
+
+
+@pytest.mark.parametrize("case", ENDED, ids=" ".join)
+def test_the_end_of_a_process_loses_nothing(
+    harness: Harness, topic: str, ended: dict[tuple[str, str], list[dict]], case: tuple[str, str]
 ) -> None:
-    lake = f"{name} {action}"
-    told = harness.run([harness.turn(lake, topic, point=POINTS[name], action=action)])
-    if action == "full":
-        assert told[0]["error"].startswith("StorageError: no space left on the disk of")
-    elif action != "kill worker":
-        assert not told, "the process was to end before it could tell"
-    (recovered,) = harness.run([harness.turn(lake, topic)])
+    (recovered,) = ended[case]  # and nothing of the fault that struck behind it
     assert recovered["error"] is None
-    assert judge(harness.bootstrap, topic=topic, table=harness.table(lake)).clean
+    assert judge(harness.bootstrap, topic=topic, table=harness.table(" ".join(case))).clean
+
+
+def test_the_end_of_a_worker_or_a_full_disk_loses_nothing(harness: Harness, topic: str) -> None:
+    turns = [turn for case in OUTLIVED for turn in (struck(harness, topic, case), harness.turn(" ".join(case), topic))]
+    killed, again, full, freed = harness.run(turns)
+    assert (killed["fired"], again["error"], full["fired"], freed["error"]) == (True, None, True, None)
+    assert full["error"].startswith("StorageError: no space left on the disk of")
+    for case in OUTLIVED:
+        assert judge(harness.bootstrap, topic=topic, table=harness.table(" ".join(case))).clean
 
 
 def test_kills_at_random_while_records_come_in_lose_nothing_and_repeat_nothing(harness: Harness) -> None:
