@@ -28,6 +28,7 @@ SETTINGS = {
     "spark.hadoop.fs.file.impl": "headrace.crash.FaultFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "headrace.crash.FaultFileContext",
     "spark.databricks.delta.properties.defaults.checkpointInterval": "3",
+    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1",  # a process that lives for seconds gains nothing from more
 }
 
 

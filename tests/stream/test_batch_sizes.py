@@ -21,7 +21,10 @@ def topic(bootstrap: str) -> str:
 
 @pytest.mark.parametrize(
     ("extra", "sizes"),
-    [("batch_seconds: 0.01\n    max_offsets_per_trigger: 4000", [4_000, 1_000, 1_000]), ("batch_seconds: 10000", [1_000, 2_000, 3_000])],
+    [
+        ("batch_seconds: 0.01\n    max_offsets_per_trigger: 4000", [4_000, 1_000, 1_000]),
+        ("batch_seconds: 10000", [1_000, 2_000, 3_000]),
+    ],
     ids=["slower than declared", "quicker than declared"],
 )
 def test_the_size_of_batches_follows_their_speed(
