@@ -18,7 +18,8 @@ from headrace.connections import Broker, connect_tracking
 from headrace.errors import ModelError
 from headrace.feed import Record, produce
 from headrace.ingest.run import start_ingest
-from headrace.serving.run import ScoreReport, start_scoring
+from headrace.serving.run import start_scoring
+from headrace.serving.scoring import ScoreReport
 from headrace.spec import Pipeline, load
 from headrace.training import registry
 from headrace.training.dataset import build_dataset

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headrace.ingest.run import Ingest
     from headrace.ingest.writer import BatchReport
     from headrace.monitoring.progress import Progress
-    from headrace.serving.run import Scoring
+    from headrace.serving.scoring import Scoring
     from headrace.spec import Pipeline
 
 HISTORY = (date(2013, 1, 1), date(2013, 2, 28))

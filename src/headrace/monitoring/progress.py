@@ -18,7 +18,7 @@ from rich.table import Table
 
 from headrace.ingest.writer import BatchReport
 from headrace.lake.drift import Alert
-from headrace.serving.run import ScoreReport
+from headrace.serving.scoring import ScoreReport
 
 EndOffsets = Callable[[str], dict[int, int]]
 """For a stream: partition to the topic's end offset, as of now."""
