@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from headrace.ingest.maintain import first_needed, maintain
 from headrace.ingest.position import table_position
 from headrace.ingest.run import start_ingest
 from headrace.lake import delta
+from headrace.lake.log import log_versions
 from headrace.lake.maintain import clean_log, log_cleanup, removable_commits, vacuum
 from headrace.spec import Pipeline, load
 
@@ -46,29 +48,33 @@ def some(first: int, count: int = 12) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def aged(spark, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def often(spark) -> Iterator[None]:
+    """New tables write a checkpoint of their log every third commit."""
+    interval = "spark.databricks.delta.properties.defaults.checkpointInterval"
+    before = spark.conf.get(interval)
+    spark.conf.set(interval, "3")
+    yield
+    spark.conf.set(interval, before)
+
+
+@pytest.fixture(scope="module")
+def aged(spark, often, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 records of 40 days ago, of 10 days ago and of today, in two batches each; every sixth is quarantined."""
     folder = tmp_path_factory.mktemp("aged")
     make_topic(bootstrap, TOPIC, partitions=1)
     pipeline = write_pipeline(folder, bootstrap=bootstrap, topic=TOPIC, extra=EXTRA)
-    interval = "spark.databricks.delta.properties.defaults.checkpointInterval"
-    before = spark.conf.get(interval)
-    spark.conf.set(interval, "3")
-    try:
-        for number, days in enumerate((40, 10, 0)):
-            when = datetime.now(UTC) - timedelta(days=days)
+    for number, days in enumerate((40, 10, 0)):
+        when = datetime.now(UTC) - timedelta(days=days)
 
-            class Then(datetime):
-                @classmethod
-                def now(cls, tz=None, when=when):
-                    return when
+        class Then(datetime):
+            @classmethod
+            def now(cls, tz=None, when=when):
+                return when
 
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(writer, "datetime", Then)
-                send(bootstrap, TOPIC, some(12 * number))
-                ingest(spark, pipeline, bootstrap)
-    finally:
-        spark.conf.set(interval, before)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer, "datetime", Then)
+            send(bootstrap, TOPIC, some(12 * number))
+            ingest(spark, pipeline, bootstrap)
     return folder
 
 
@@ -180,6 +186,25 @@ def test_the_log_keeps_what_a_start_and_a_reader_need(
     shutil.rmtree(copy.folder / "lake" / "checkpoints")
     with pytest.raises(CheckpointError, match=r"its checkpoint .* is gone"):
         ingest(spark, copy, bootstrap)
+
+
+def test_a_job_keeps_the_log_of_its_table_short(
+    spark, often, bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_topic(bootstrap, "short-log", partitions=1)
+    pipeline = write_pipeline(tmp_path, bootstrap=bootstrap, topic="short-log")
+    for number in range(3):
+        send(bootstrap, "short-log", [reading(number)])
+        ingest(spark, pipeline, bootstrap)
+    table = str(table_of(pipeline))
+    set_back(Path(table) / "_delta_log", timedelta(days=1))
+    assert log_versions(spark, table)[0] == 0
+    monkeypatch.setattr(log_cleanup, "NEWEST", 2)
+    send(bootstrap, "short-log", [reading(3)])
+    ingest(spark, pipeline, bootstrap)
+    assert log_versions(spark, table)[0] > 0
+    assert sorted(rows(pipeline)) == [0, 1, 2, 3]
+    assert audit_stream(pipeline, "readings", broker=Broker(bootstrap, {}), window=None, deeply=None).adds_up
 
 
 def test_an_object_store_keeps_commits_by_age(spark, copy: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

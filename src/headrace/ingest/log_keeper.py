@@ -21,7 +21,7 @@ EVERY = 500
 
 
 class LogKeeper:
-    """Cleans after every ``EVERY`` commits, between two of them. As a watch of a stream, it counts its batches."""
+    """Cleans behind its first commit and after every ``EVERY`` further ones. As a watch of a stream, it counts its batches."""
 
     def __init__(self, spark: SparkSession, *, table: str, keep: timedelta, needed: Callable[[], int | None]) -> None:
         """``needed``: the first version that some reader of this job has not read yet; None where all are read."""
@@ -43,7 +43,7 @@ class LogKeeper:
     def count(self) -> None:
         """Count a commit; clean when it is time. A log that can't be cleaned now is cleaned later."""
         self._commits += 1
-        if self._commits % EVERY:
+        if self._commits % EVERY != 1:
             return
         needed = self._needed()
         with suppress(Py4JError, OSError):

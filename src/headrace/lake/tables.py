@@ -45,6 +45,7 @@ def create_table(
             .addColumns(schema)
             .property("delta.dataSkippingStatsColumns", ",".join(_ordered(schema, statistics)))
             .property("delta.enableChangeDataFeed", str(change_data_feed).lower())
+            .property("delta.enableExpiredLogCleanup", "false")  # by age alone; headrace.lake.maintain knows who reads
         )
         partitions = tuple(partitions)
         if partitions:
