@@ -21,7 +21,8 @@ from measure import Cost, compared, median_cpu
 
 from headrace.connections import Broker
 from headrace.embedded.kafka import KafkaBroker
-from headrace.ingest.run import pipeline_ring, start_stream
+from headrace.ingest.run import pipeline_ring
+from headrace.ingest.stream import start_stream
 from headrace.lake.layout import Layout
 from headrace.session import spark_session
 from headrace.stages.stages import prepare

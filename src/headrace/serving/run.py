@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from headrace.connections import Broker, Tracking
 from headrace.ingest.log_keeper import LogKeeper
-from headrace.ingest.run import pipeline_ring, start_stream
+from headrace.ingest.run import pipeline_ring
 from headrace.ingest.silence import telling_silence
 from headrace.ingest.source import stream_ends
+from headrace.ingest.stream import start_stream
 from headrace.ingest.writer import BatchReport
 from headrace.lake.layout import Layout
 from headrace.lake.lease import leased

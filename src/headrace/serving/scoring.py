@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from headrace.errors import ModelError, SpecError
 from headrace.ingest.abandon import abandoning
 from headrace.ingest.log_keeper import LogKeeper
-from headrace.ingest.run import Running
+from headrace.ingest.stream import Running
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.layout import Layout
