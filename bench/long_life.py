@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headrace.connections import Broker
+from headrace.demo.memory import resident_bytes
 from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.run import start_ingest
 from headrace.session import spark_session
@@ -138,16 +139,9 @@ def steady(beats: Sequence[Beat]) -> dict[str, object]:
 
 
 def _rss_mib() -> int:
-    """Of this process, Spark's JVM and its Python workers; the broker is another tree."""
+    """Of this process and all that it started: the JVM of Spark, its Python workers, the broker."""
     own = psutil.Process()
-    total = 0
-    for process in (own, *own.children(recursive=True)):
-        try:
-            if "kafka.Kafka" not in process.cmdline():
-                total += process.memory_info().rss
-        except psutil.Error:
-            continue
-    return total // 2**20
+    return sum(resident_bytes(process.pid) for process in (own, *own.children(recursive=True))) // 2**20
 
 
 if __name__ == "__main__":
