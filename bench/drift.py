@@ -20,7 +20,7 @@ from readings import pipeline, produce
 
 from headrace.connections import Broker
 from headrace.embedded.kafka import KafkaBroker
-from headrace.ingest import run as ingest_run
+from headrace.ingest import stream as ingest_stream
 from headrace.ingest.run import start_ingest
 from headrace.session import spark_session
 
@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
     broker = KafkaBroker(root / "kafka")
-    watches = ingest_run.watches
+    watches = ingest_stream.watches
     try:
         bootstrap = broker.start().bootstrap
         produce(bootstrap, "large", count=arguments.records)
@@ -50,7 +50,7 @@ def main() -> None:
         spark = spark_session(app="bench", driver_memory="3g")
 
         def run(topic: str, extra: str, looked_for: bool) -> None:
-            ingest_run.watches = watches if looked_for else lambda *_, **__: []
+            ingest_stream.watches = watches if looked_for else lambda *_, **__: []
             spec = pipeline(root / "run", bootstrap=bootstrap, topic=topic, extra=extra)
             shutil.rmtree(spec.spec.lake.root, ignore_errors=True)
             start_ingest(spark, spec, broker=Broker(bootstrap, {}), until_caught_up=True).wait()

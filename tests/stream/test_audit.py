@@ -457,15 +457,15 @@ def test_gaps_of_aborted_transactions_are_no_fault(spark, bootstrap: str, tmp_pa
 
 
 def test_an_audit_beside_a_running_ingest_is_of_one_moment(spark, bootstrap: str, tmp_path: Path) -> None:
-    make_topic(bootstrap, "busy")
-    pipeline = write_pipeline(tmp_path, bootstrap=bootstrap, topic="busy")
+    make_topic(bootstrap, "audited-while-busy")
+    pipeline = write_pipeline(tmp_path, bootstrap=bootstrap, topic="audited-while-busy")
     done = threading.Event()
 
     sent = [0]
 
     def produce() -> None:
         while not done.is_set():
-            send(bootstrap, "busy", [reading(n) for n in range(100)])
+            send(bootstrap, "audited-while-busy", [reading(n) for n in range(100)])
             sent[0] += 100
             done.wait(0.1)
 

@@ -59,6 +59,7 @@ def release_once(
     spark.conf.set("spark.databricks.delta.write.txnAppId", app_id)
     spark.conf.set("spark.databricks.delta.write.txnVersion", "0")
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(metadata, separators=(",", ":")))
+    spark.conf.set("spark.databricks.delta.autoCompact.enabled", "false")  # its commit would carry the same metadata
     table = DeltaTable.forPath(spark, path)
     columns: dict[str, Column] = {}
     for field in table.toDF().schema:

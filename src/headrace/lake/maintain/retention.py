@@ -56,6 +56,7 @@ def remove_expired(
     session = spark.newSession()  # the metadata of a commit is a session's setting
     told = {"headrace": RETENTION, **told, "rows": rows}
     session.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(told, separators=(",", ":")))
+    session.conf.set("spark.databricks.delta.autoCompact.enabled", "false")  # its commit would carry the same metadata
     if lease is not None:
         lease.require()
     session.sql(f"DELETE FROM {delta.identifier(path)} WHERE {condition}")
