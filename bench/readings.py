@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
-from headrace.spec import Pipeline, load
+from headrace.spec import Pipeline
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "stream"))
+
+from pipelines import make_topic, write_pipeline
 
 FIELDS = [("id", "string", False), ("at", "timestamp", False), *((f"text{n}", "string", True) for n in range(4))]
 FIELDS += [(f"number{n}", "double", True) for n in range(4)]
@@ -32,9 +36,7 @@ def _values(count: int, share: float) -> Iterator[tuple[int, str]]:
 
 def produce(bootstrap: str, topic: str, *, count: int, share: float = 0.0) -> None:
     """A topic of records of some 260 bytes, each sent by a producer once, a ``share`` of them twice."""
-    new = NewTopic(topic, 2, config={"retention.ms": "-1"})
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([new])[topic].result(20)
+    make_topic(bootstrap, topic)
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 10**6})
     for sent, (partition, value) in enumerate(_values(count, share)):
         producer.produce(topic, value=value, partition=partition)
@@ -45,23 +47,6 @@ def produce(bootstrap: str, topic: str, *, count: int, share: float = 0.0) -> No
 
 def pipeline(folder: Path, *, bootstrap: str, topic: str, extra: str = "") -> Pipeline:
     """A pipeline of one stream, ``readings``, its lake beside it. ``extra``: one more YAML line of the stream."""
-    folder.mkdir(exist_ok=True)
-    fields = [{"name": n, "type": t, "nullable": o, "metadata": {}} for n, t, o in FIELDS]
-    (folder / "schema.json").write_text(json.dumps({"type": "struct", "fields": fields}))
-    (folder / "suite.json").write_text(json.dumps({"name": "bench", "expectations": RULES}))
-    (folder / "pipeline.yaml").write_text(
-        f"""pipeline: bench
-kafka: {{bootstrap_servers: "{bootstrap}"}}
-lake: {{path: {folder / "lake"}}}
-keys: {{ring: {folder / "keys.json"}}}
-streams:
-  readings:
-    topic: {topic}
-    schema: schema.json
-    event_time: at
-    known_at: at
-    expectations: suite.json
-    {extra}
-"""
+    return write_pipeline(
+        folder, bootstrap=bootstrap, topic=topic, fields=FIELDS, rules=RULES, protect="{}", extra=extra
     )
-    return load(folder)

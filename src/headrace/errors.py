@@ -91,5 +91,11 @@ class RecordsLost(HeadraceError):
     exit_code = 15
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says first, cut to 200 characters; its class where it says nothing."""
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__
+
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C (the shell's own for SIGINT)."""

@@ -31,7 +31,6 @@ _ALWAYS = {
     "spark.redaction.regex": REDACTED,
     "spark.sql.redaction.options.regex": REDACTED,
     "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
-    "spark.databricks.delta.autoCompact.enabled": "true",  # 50 small files of a partition become one, right behind a commit
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Spark's default (INT96, in nanoseconds) can't be read outside 1677 to 2262 by most others: one odd time hides a whole file.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",

@@ -146,9 +146,9 @@ def test_a_row_of_a_quarantine_becomes_the_record_that_was_sent_whatever_its_for
     payloads[50] = struct.pack(">BH", 1, 1) + nonce + AESGCM(ring.keys[SEAL][1]).encrypt(nonce, clear, b"t/3/50")
     payloads[51] = payloads[7]  # moved from another row
     rows = spark.createDataFrame(
-        [("t", 3, offset, None, payload, ["r"], None) for offset, payload in payloads.items()],
+        [("t", 3, offset, None, payload, ["r"], None, None) for offset, payload in payloads.items()],
         "kafka_topic string, kafka_partition int, kafka_offset long, kafka_timestamp timestamp, payload binary, "
-        "failed_rules array<string>, ingest_date date",
+        "failed_rules array<string>, ingest_date date, ingested_at timestamp",
     )
     records = reopen(rows, ring=ring)
     assert set(StructType.fromDDL(KAFKA_SCHEMA).names) < set(records.columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -26,12 +26,24 @@ RULES = [
 ]  # fmt: skip
 
 
-def write_pipeline(folder: Path, *, bootstrap: str, topic: str, extra: str = "") -> Pipeline:
+PROTECT = "{owner: {pseudonym: owners}}"
+
+
+def write_pipeline(
+    folder: Path,
+    *,
+    bootstrap: str,
+    topic: str,
+    fields: Iterable[tuple[str, str, bool]] = FIELDS,
+    rules: Sequence[Mapping[str, object]] = RULES,
+    protect: str = PROTECT,
+    extra: str = "",
+) -> Pipeline:
     """The pipeline in ``folder``, its lake and keys beside it. ``extra``: more YAML lines of the stream."""
     folder.mkdir(parents=True, exist_ok=True)
-    schema = {"type": "struct", "fields": [{"name": n, "type": t, "nullable": o, "metadata": {}} for n, t, o in FIELDS]}
+    schema = {"type": "struct", "fields": [{"name": n, "type": t, "nullable": o, "metadata": {}} for n, t, o in fields]}
     (folder / "readings.json").write_text(json.dumps(schema))
-    (folder / "suite.json").write_text(json.dumps({"name": "readings", "expectations": RULES}))
+    (folder / "suite.json").write_text(json.dumps({"name": "readings", "expectations": rules}))
     (folder / "pipeline.yaml").write_text(
         f"""pipeline: meters
 kafka: {{bootstrap_servers: "{bootstrap}"}}
@@ -44,7 +56,7 @@ streams:
     event_time: at
     known_at: at
     expectations: suite.json
-    protect: {{owner: {{pseudonym: owners}}}}
+    protect: {protect}
     {extra}
 """
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ Handler = Callable[[Errand, Lease], Mapping[str, Any]]
 
 What it gives back goes to the command as JSON; a HeadraceError goes there as it is.
 """
-BESIDE = frozenset({"maintain"})
-"""Verbs whose commits touch closed days only, so that no batch need wait for them. Errands never run beside each other."""
 LOOK_SECONDS = 1.0
 """How often the folder of errands is looked at."""
 
@@ -40,11 +38,14 @@ class Clerk:
         *,
         writers: Mapping[str, BatchWriter],
         handlers: Mapping[str, Handler],
+        beside: Collection[str] = (),
         notify: Callable[[str], None],
     ) -> None:
-        """``writers``: by table (``events/<stream>``); ``handlers``: by verb."""
+        """``writers``: by table (``events/<stream>``); ``handlers``: by verb. ``beside``: verbs whose commits touch closed days
+        only, so that no batch need wait for them; errands never run beside each other.
+        """  # fmt: skip
         self._spark, self._errands, self._notify = spark, errands, notify
-        self._writers, self._handlers = dict(writers), dict(handlers)
+        self._writers, self._handlers, self._beside = dict(writers), dict(handlers), frozenset(beside)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
 
@@ -70,7 +71,7 @@ class Clerk:
                         self._take(errand)
 
     def _take(self, errand: Errand) -> None:
-        beside = errand.verb in BESIDE
+        beside = errand.verb in self._beside
         with nullcontext() if beside else self._writers[errand.table].between_batches():
             if self._stop.is_set() or not self._errands.begin(errand):
                 return

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from headrace.ingest.drift_rules import DriftRules, Finding, Seen, Track
-from headrace.ingest.watch import Batch
+from headrace.ingest.watch import Batch, Watch
 from headrace.lake import files
 from headrace.lake.drift import Alert, read_alerts, remember_alerts
 from headrace.lake.log import offsets
@@ -73,17 +73,13 @@ class DriftLog:
         return Alert(self._stream, finding.kind, finding.field, finding.text, self._version, batch_id, now)
 
 
-class DriftWatch:
+class DriftWatch(Watch):
     """Looks at a sample of each batch."""
 
     def __init__(self, spark: SparkSession, *, table: str, log: DriftLog) -> None:
         self._spark, self._log = spark, log
         self._file = f"{table}/_headrace/drift"
         self._rules: DriftRules | None = None
-
-    def ahead(self, batch: Batch) -> Batch:
-        """The batch as it is."""
-        return batch
 
     def observed(self, batch: Batch) -> Mapping[str, Column]:
         """The shapes of the sample."""

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from headrace.ingest.firsts import Firsts, Look
 from headrace.ingest.key_index import Keys
 from headrace.ingest.known_keys import NEWEST, OFFSET_BITS, keys_of, milliseconds, newest_times, packed, read_firsts
-from headrace.ingest.watch import Batch
+from headrace.ingest.watch import Batch, Watch
 from headrace.lake.log import read_log
 from headrace.lake.tables import ACCEPTED, QUARANTINED
 from headrace.spec.section import seconds
@@ -38,7 +38,7 @@ _HARMLESS = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "ADD COLUMNS", 
 """Commits that change no row."""
 
 
-class DuplicateWatch:
+class DuplicateWatch(Watch):
     """Finds the copies in each micro-batch of a stream that declares ``duplicates``."""
 
     def __init__(

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructField
 from headrace.ingest.drift import DriftLog
 from headrace.ingest.drift_rules import Finding
 from headrace.ingest.new_fields import Judged, judge
-from headrace.ingest.watch import Batch
+from headrace.ingest.watch import Batch, Watch
 from headrace.lake import delta
 from headrace.lake.columns import add_fields, table_columns
 from headrace.stages.decode import REASONS, decode, decoder
@@ -28,7 +28,7 @@ from headrace.stages.stages import Way
 from headrace.stages.unknown import unknown_paths
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 MOST_JUDGED = 1000
 """So many fields that became no column are remembered, so that they are not looked at again."""
@@ -45,7 +45,7 @@ def with_added(spark: SparkSession, way: Way, table: str) -> tuple[Way, Fields]:
     return grown(way, added), added
 
 
-class EvolveWatch:
+class EvolveWatch(Watch):
     """Adds columns for new fields, batch by batch."""
 
     def __init__(self, spark: SparkSession, way: Way, *, table: str, added: Fields, log: DriftLog | None) -> None:
@@ -67,10 +67,6 @@ class EvolveWatch:
         if judged.fields:
             self._add(judged)
         return replace(batch, way=self._way, version=delta.version(self._spark, self._table))
-
-    def observed(self, batch: Batch) -> Mapping[str, Column]:
-        """Nothing."""
-        return {}
 
     def committed(self, batch: Batch, observed: Mapping[str, Any]) -> None:
         """Tell what was added and what could not be; of what was added before a restart too, as it may not have been told."""

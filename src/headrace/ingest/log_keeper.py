@@ -9,32 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 
-from headrace.ingest.watch import Batch
+from headrace.ingest.watch import Batch, Watch
 from headrace.lake import follow
 from headrace.lake.maintain import clean_log
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, SparkSession
+    from pyspark.sql import SparkSession
 
 EVERY = 500
 """Batches between two cleanings."""
 
 
-class LogKeeper:
+class LogKeeper(Watch):
     """Cleans behind its first commit and after every ``EVERY`` further ones. As a watch of a stream, it counts its batches."""
 
     def __init__(self, spark: SparkSession, *, table: str, keep: timedelta, needed: Callable[[], int | None]) -> None:
         """``needed``: the first version that some reader of this job has not read yet; None where all are read."""
         self._spark, self._table, self._keep, self._needed = spark, table, keep, needed
         self._commits = 0
-
-    def ahead(self, batch: Batch) -> Batch:
-        """The batch as it is."""
-        return batch
-
-    def observed(self, batch: Batch) -> Mapping[str, Column]:
-        """Nothing."""
-        return {}
 
     def committed(self, batch: Batch, observed: Mapping[str, Any]) -> None:
         """Count the batch."""

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.ingest.asking import Asking, State
 from headrace.ingest.clerk import Handler
-from headrace.ingest.position import POSITIONS
+from headrace.ingest.position import last_fixing
 from headrace.lake import delta
 from headrace.lake.errands import Errand, Errands, new_errand
 from headrace.lake.layout import Layout
 from headrace.lake.lease import Lease, leased
-from headrace.lake.log import standing
 from headrace.lake.maintain import (
     Limit,
     clean_log,
@@ -85,7 +84,7 @@ def maintain(
     and to repeat. Raises KeyboardInterrupt where ``stop`` is set, StorageError as ingest does.
     """
     done = list[Maintained]()
-    keep = timedelta(seconds=seconds(pipeline.spec.lake.keep_versions))
+    keep = pipeline.spec.lake.versions_kept
     for table in _tables(pipeline):
         if not delta.exists(spark, table.path):
             continue
@@ -122,9 +121,8 @@ def maintain_handler(spark: SparkSession, pipeline: Pipeline) -> Handler:
 
 def first_needed(spark: SparkSession, path: str) -> int:
     """The version of the commit that tells up to where the table holds its topic, or the newest: what a start must find."""
-    newest = delta.version(spark, path)
-    kinds = (entry for entry in standing(spark, path) if entry.metadata.get("headrace") in POSITIONS)
-    return next((entry.version for entry in kinds), newest)
+    entry = last_fixing(spark, path)
+    return entry.version if entry else delta.version(spark, path)
 
 
 def _planned(spark: SparkSession, table: _Kept) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headrace.lake.log import offsets, standing
+from headrace.lake.log import LogEntry, offsets, standing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,10 +39,13 @@ def table_position(spark: SparkSession, table: str) -> Position | None:
 
     A table that was restored to an older version (``RESTORE``) is where it was then.
     """
-    for entry in standing(spark, table):
-        if entry.metadata.get("headrace") in POSITIONS:
-            return _position(entry.metadata)
-    return None
+    entry = last_fixing(spark, table)
+    return _position(entry.metadata) if entry else None
+
+
+def last_fixing(spark: SparkSession, table: str) -> LogEntry | None:
+    """The commit that fixes it."""
+    return next((entry for entry in standing(spark, table) if entry.metadata.get("headrace") in POSITIONS), None)
 
 
 def _position(told: Mapping[str, Any]) -> Position:

@@ -6,7 +6,6 @@ again, and predictions are not published anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pyspark.sql import functions as F
 
 from headrace.errors import HeadraceError, KeyRingError
 from headrace.lake import delta
-from headrace.lake.commit import storage_error
+from headrace.lake.commit import as_user_metadata, storage_error
 from headrace.lake.layout import Layout
 from headrace.lake.lease import Lease, leased
 from headrace.lake.tables import EVENT_PARTITIONS
@@ -117,7 +116,7 @@ def _newest(stream: Stream, ring: KeyRing) -> Mapping[str, int]:
 
 
 def _replace(rows: DataFrame, table: KeyedTable, condition: str, versions: Mapping[str, int]) -> None:
-    told = json.dumps({"headrace": "rewrite", "keys": versions}, separators=(",", ":"))
+    told = as_user_metadata({"headrace": "rewrite", "keys": versions})
     writer = rows.write.format("delta").mode("overwrite").option("dataChange", "false").option("userMetadata", told)
     if table.partitions:
         writer = writer.option("replaceWhere", condition)

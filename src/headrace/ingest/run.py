@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ from headrace.lake.layout import Layout
 from headrace.privacy.keys import KeyRing, ensure_keys, needed_keys, open_ring
 from headrace.quality import CompiledSuite
 from headrace.spec.pipeline import Pipeline
-from headrace.spec.section import seconds
 from headrace.stages.stages import prepare
 
 if TYPE_CHECKING:
@@ -133,7 +131,7 @@ def start_ingest(
     the ranges. ``handlers``: verb to what carries out errands of it, beside ``replay``.
     """
     names = list(streams or pipeline.spec.streams)
-    layout, keep = Layout(pipeline.spec.lake.root), timedelta(seconds=seconds(pipeline.spec.lake.keep_versions))
+    layout, keep = Layout(pipeline.spec.lake.root), pipeline.spec.lake.versions_kept
     stream_ends(pipeline, names, broker=broker)
     ring = pipeline_ring(pipeline, notify=notify)
     release = ExitStack()
@@ -173,7 +171,9 @@ def start_ingest(
     job = Ingest(spark, running, release, suites, on_close)
     writers = {f"events/{name}": running[name].writer for name in names}
     known = {REPLAY: replay_handler(spark, pipeline), MAINTAIN: maintain_handler(spark, pipeline), **handlers}
-    job.employ(Clerk(spark, Errands(spark, layout.errands), writers=writers, handlers=known, notify=notify))
+    job.employ(
+        Clerk(spark, Errands(spark, layout.errands), writers=writers, handlers=known, beside={MAINTAIN}, notify=notify)
+    )
     return job
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -39,17 +39,16 @@ class Batch:
         return records.join(F.broadcast(self.marks), ["partition", "offset"], "left")
 
 
-class Watch(Protocol):
+class Watch:
     """Looks at every micro-batch of one stream, in turn. A batch that is repeated after its commit is not shown again."""
 
     def ahead(self, batch: Batch) -> Batch:
-        """The batch as it shall be written."""
-        ...
+        """The batch as it shall be written; here, as it is."""
+        return batch
 
     def observed(self, batch: Batch) -> Mapping[str, Column]:
-        """By name, aggregates over the labelled rows that the write itself computes."""
-        ...
+        """By name, aggregates over the labelled rows that the write itself computes; here, none."""
+        return {}
 
     def committed(self, batch: Batch, observed: Mapping[str, Any]) -> None:
         """The batch is in the table; ``observed`` holds the values of all aggregates."""
-        ...

@@ -12,7 +12,7 @@ from headrace.lake.lease import lost
 from headrace.lake.transactions import recall_transactions
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def append_once(
@@ -30,13 +30,27 @@ def append_once(
             .mode("append")
             .option("txnAppId", app_id)
             .option("txnVersion", version)
-            .option("userMetadata", json.dumps(metadata, separators=(",", ":")))
+            .option("userMetadata", as_user_metadata(metadata))
             .save(path)
         )
     except Exception as error:
         if "DELTA_METADATA_CHANGED" in str(error):
             raise lost(what) from None
         raise storage_error(error, path) or error from None
+
+
+def as_user_metadata(metadata: Mapping[str, Any]) -> str:
+    """What a commit says of itself, as its log holds it."""
+    return json.dumps(metadata, separators=(",", ":"))
+
+
+def carry_metadata(session: SparkSession, metadata: Mapping[str, Any]) -> None:
+    """Have the commits of a session of its own carry ``metadata``, where a statement has no option for it.
+
+    No compaction follows behind them, since its commit would carry the same.
+    """
+    session.conf.set("spark.databricks.delta.commitInfo.userMetadata", as_user_metadata(metadata))
+    session.conf.set("spark.databricks.delta.autoCompact.enabled", "false")
 
 
 def storage_error(error: BaseException, path: str) -> StorageError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def exists(spark: SparkSession, path: str) -> bool:
@@ -27,13 +27,18 @@ def table_id(spark: SparkSession, path: str) -> str:
 
 def rows_by_partition(spark: SparkSession, path: str) -> dict[tuple[str, str], int]:
     """``(ingest_date, verdict)`` to the rows that the table's files say they hold. No data is read."""
-    from pyspark.sql import DataFrame
     from pyspark.sql import functions as F
 
-    frame = DataFrame(snapshot(spark, path).allFiles().toDF(), spark)
     rows = F.sum(F.get_json_object("stats", "$.numRecords").cast("long"))
     keys = [F.col(f"partitionValues.{name}").alias(name) for name in ("ingest_date", "verdict")]
-    return {(row[0], row[1]): int(row[2] or 0) for row in frame.groupBy(*keys).agg(rows).collect()}
+    return {(row[0], row[1]): int(row[2] or 0) for row in data_files(spark, path).groupBy(*keys).agg(rows).collect()}
+
+
+def data_files(spark: SparkSession, path: str) -> DataFrame:
+    """The table's files as Delta's log has them: ``path``, ``partitionValues``, ``size``, ``stats`` (JSON) and more."""
+    from pyspark.sql import DataFrame
+
+    return DataFrame(snapshot(spark, path).allFiles().toDF(), spark)
 
 
 def transaction(spark: SparkSession, path: str, app_id: str) -> int | None:

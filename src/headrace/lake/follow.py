@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.lake import delta, files
-from headrace.lake.log import commit_file
+from headrace.lake import delta
+from headrace.lake.log import has_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -23,11 +23,6 @@ def version(spark: SparkSession, path: str) -> int:
 def table_property(spark: SparkSession, path: str, name: str) -> str | None:
     """A property of the table as of its newest version, or None where it has none of that name."""
     return delta.property_of(_snapshot(spark, path), name)
-
-
-def has_version(spark: SparkSession, path: str, version: int) -> bool:
-    """Whether the log still has, or already has, the commit of a version."""
-    return files.exists(spark, f"{path}/{commit_file(version)}")
 
 
 def _snapshot(spark: SparkSession, path: str) -> Any:

@@ -73,7 +73,7 @@ class LogEntry:
 
 def read_log(spark: SparkSession, path: str, *, after: int = -1) -> list[LogEntry]:
     """The table's commits with a version above ``after``, oldest first, as far back as the log reaches."""
-    if after >= 0 and files.exists(spark, f"{path}/{commit_file(after)}"):
+    if after >= 0 and has_version(spark, path, after):
         return read_next(spark, path, after=after)
     versions = (version for version in log_versions(spark, path) if version > after)
     return [entry for entry in (read_version(spark, path, version) for version in versions) if entry is not None]
@@ -109,6 +109,11 @@ def log_versions(spark: SparkSession, path: str) -> list[int]:
     """The versions that the table's log still has, in order."""
     parts = (name.partition(".") for name in files.names(spark, f"{path}/_delta_log"))
     return sorted(int(stem) for stem, _, kind in parts if kind == "json" and stem.isdigit())
+
+
+def has_version(spark: SparkSession, path: str, version: int) -> bool:
+    """Whether the table's log has this commit."""
+    return files.exists(spark, f"{path}/{commit_file(version)}")
 
 
 def read_version(spark: SparkSession, path: str, version: int) -> LogEntry | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from headrace.errors import StorageError
+from headrace.errors import StorageError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,9 +50,9 @@ def open_table(path: str, *, version: int | None = None) -> DeltaTable | None:
     except TableNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"can't read {path} ({_first_line(error)}); check the path and its rights") from None
+        raise StorageError(f"can't read {path} ({first_line(error)}); check the path and its rights") from None
     except DeltaError as error:
-        raise DamagedLog(_first_line(error)) from None
+        raise DamagedLog(first_line(error)) from None
 
 
 def data_files(table: DeltaTable) -> Iterator[DataFile]:
@@ -87,7 +87,7 @@ def scan(
                 there = [name for name in columns if name in parquet.schema_arrow.names]
                 yield from (_plain(rows) for rows in parquet.iter_batches(batch_size=at_once, columns=there))
         except (OSError, pa.ArrowException) as error:
-            unreadable.append(f"{file.path} ({_first_line(error)})")
+            unreadable.append(f"{file.path} ({first_line(error)})")
     if unreadable:
         raise UnreadableFiles(unreadable)
 
@@ -142,8 +142,3 @@ def _column(actions: pa.Table, name: str) -> list:
 
 def _place(table: DeltaTable) -> str:
     return table.table_uri.removeprefix("file://").rstrip("/")
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:200] if text else type(error).__name__

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
-from headrace.lake.commit import storage_error
+from headrace.lake.commit import carry_metadata, storage_error
 from headrace.lake.lease import Lease, lost
 from headrace.lake.tables import QUARANTINED
 
@@ -58,8 +57,7 @@ def release_once(
 
     spark.conf.set("spark.databricks.delta.write.txnAppId", app_id)
     spark.conf.set("spark.databricks.delta.write.txnVersion", "0")
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(metadata, separators=(",", ":")))
-    spark.conf.set("spark.databricks.delta.autoCompact.enabled", "false")  # its commit would carry the same metadata
+    carry_metadata(spark, metadata)
     table = DeltaTable.forPath(spark, path)
     columns: dict[str, Column] = {}
     for field in table.toDF().schema:

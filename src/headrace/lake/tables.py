@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from headrace.errors import StorageError
+from headrace.errors import StorageError, first_line
 from headrace.lake import delta, files
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ def create_table(
             .property("delta.dataSkippingStatsColumns", ",".join(_ordered(schema, statistics)))
             .property("delta.enableChangeDataFeed", str(change_data_feed).lower())
             .property("delta.enableExpiredLogCleanup", "false")  # by age alone; headrace.lake.maintain knows who reads
+            .property(
+                "delta.autoOptimize.autoCompact", "true"
+            )  # 50 small files of a partition become one, behind a commit
         )
         partitions = tuple(partitions)
         if partitions:
@@ -53,7 +56,7 @@ def create_table(
         builder.execute()
     except Exception as error:
         raise StorageError(
-            f"can't create the table {path}: {_first_line(error)}; check the path and its rights"
+            f"can't create the table {path}: {first_line(error)}; check the path and its rights"
         ) from None
 
 
@@ -101,8 +104,3 @@ def _ordered(schema: StructType, names: Iterable[str]) -> list[str]:
     return [
         name for name in names if isinstance(schema[name].dataType, (DateType, NumericType, StringType, TimestampType))
     ]
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:200] if text else type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from headrace.connections import Broker, Tracking
@@ -22,7 +22,6 @@ from headrace.serving.score import predictions_schema
 from headrace.serving.scoring import ScoreReport, Scoring, sections
 from headrace.serving.waiting import Reading
 from headrace.spec.pipeline import Pipeline
-from headrace.spec.section import seconds
 from headrace.stages.stages import prepare
 from headrace.training import registry
 
@@ -61,7 +60,7 @@ def start_scoring(
         return {"fence": stream_ends(pipeline, features.streams, broker=broker)}
 
     release, reading = ExitStack(), Reading()
-    keep = timedelta(seconds=seconds(pipeline.spec.lake.keep_versions))
+    keep = pipeline.spec.lake.versions_kept
     published = layout.checkpoint(f"score/{name}/publish")
     try:
         create_table(

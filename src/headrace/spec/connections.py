@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
-from headrace.spec.section import Days, Section
+from headrace.spec.section import Days, Section, seconds
 
 EMBEDDED: Literal["embedded"] = "embedded"
 SECRET_WORDS = ("password", "jaas", "secret", "token", "keystore.key", "key.pem", "access_key", "api_key", "private")
@@ -58,6 +59,11 @@ class Lake(Section):
     def root(self) -> str:
         """The URI as it is, or the folder as an absolute path."""
         return self.path if "://" in self.path else str(Path(self.path).absolute())
+
+    @property
+    def versions_kept(self) -> timedelta:
+        """``keep_versions`` as a time."""
+        return timedelta(seconds=seconds(self.keep_versions))
 
 
 class Mlflow(Section):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from headrace.lake import delta
@@ -29,7 +28,7 @@ class SmallFiles:
 def small_files(spark: SparkSession, path: str, *, before: date) -> SmallFiles:
     """Small files in partitions of closed days (``ingest_date`` before ``before``) that have more than one."""
     found = (
-        DataFrame(delta.snapshot(spark, path).allFiles().toDF(), spark)
+        delta.data_files(spark, path)
         .where(F.col("size") < SMALL_BYTES)
         .groupBy("partitionValues.ingest_date", "partitionValues.verdict")
         .count()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from headrace.lake import delta
+from headrace.lake.commit import carry_metadata
 from headrace.lake.lease import Lease
 
 if TYPE_CHECKING:
@@ -31,14 +32,18 @@ class Limit:
         verdicts = ", ".join(f"'{verdict}'" for verdict in self.verdicts)
         return f"(ingest_date < DATE'{self.day.isoformat()}' AND verdict IN ({verdicts}))"
 
+    def holds(self, day: str, verdict: str) -> bool:
+        """Whether it covers the rows of a partition; ``day`` as ``2026-11-24``."""
+        return verdict in self.verdicts and day < self.day.isoformat()
+
 
 def expired_rows(spark: SparkSession, path: str, limits: Iterable[Limit]) -> dict[str, int]:
     """Verdict to the number of rows beyond their limit, where there are any. Only the log is read."""
-    condition = _any(limits)
-    if condition is None:
-        return {}
-    rows = spark.read.format("delta").load(path).where(condition).groupBy("verdict").count().collect()
-    return {row["verdict"]: row["count"] for row in rows}
+    limits, expired = list(limits), Counter[str]()
+    for (day, verdict), rows in delta.rows_by_partition(spark, path).items():
+        if any(limit.holds(day, verdict) for limit in limits):
+            expired[verdict] += rows
+    return dict(expired)
 
 
 def remove_expired(
@@ -50,18 +55,12 @@ def remove_expired(
     go with the next VACUUM.
     """
     limits = list(limits)
-    rows, condition = expired_rows(spark, path, limits), _any(limits)
+    rows = expired_rows(spark, path, limits)
     if not rows:
         return {}
     session = spark.newSession()  # the metadata of a commit is a session's setting
-    told = {"headrace": RETENTION, **told, "rows": rows}
-    session.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(told, separators=(",", ":")))
-    session.conf.set("spark.databricks.delta.autoCompact.enabled", "false")  # its commit would carry the same metadata
+    carry_metadata(session, {"headrace": RETENTION, **told, "rows": rows})
     if lease is not None:
         lease.require()
-    session.sql(f"DELETE FROM {delta.identifier(path)} WHERE {condition}")
+    session.sql(f"DELETE FROM {delta.identifier(path)} WHERE {' OR '.join(limit.condition for limit in limits)}")
     return rows
-
-
-def _any(limits: Iterable[Limit]) -> str | None:
-    return " OR ".join(limit.condition for limit in limits) or None
