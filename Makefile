@@ -13,6 +13,7 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m headrace.embedded.java
+	@$(BIN)/python -m headrace.embedded.class_archive
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY)

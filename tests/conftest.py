@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from quarantined import Lake
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1"
+)  # short lives gain nothing from a slow, thorough compiler
 ROOT = Path(__file__).parents[1]
 DEMO_TIMEOUT_S = 1500
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from headrace.embedded.class_archive import jvm_options
 from headrace.embedded.jars import SPARK, fetch
 from headrace.embedded.java import find_java
 from headrace.errors import PrerequisiteError
@@ -78,9 +79,14 @@ def spark_session(
     if not submitted:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
         builder = builder.master(master or f"local[{cores}]").config("spark.sql.shuffle.partitions", str(cores))
-        builder = builder.config("spark.jars", ",".join(str(jar) for jar in fetch(SPARK, notify=notify)))
         builder = builder.config("spark.driver.memory", driver_memory)
-        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}")
+        jars, options = fetch(SPARK, notify=notify), f"-Dlog4j2.configurationFile={_log_settings()}"
+        if (master or "local").startswith("local"):  # one JVM: nothing is to be sent to others
+            builder = builder.config("spark.driver.extraClassPath", os.pathsep.join(map(str, jars)))
+            builder = builder.config("spark.driver.extraJavaOptions", f"{options} {jvm_options(jars)}")
+        else:
+            builder = builder.config("spark.jars", ",".join(map(str, jars)))
+            builder = builder.config("spark.driver.extraJavaOptions", options)
         loopback = _LOOPBACK if (master or "local").startswith("local") else {}
         for name, value in {**_LOCAL, **loopback}.items():
             builder = builder.config(name, value)

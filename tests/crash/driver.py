@@ -28,7 +28,6 @@ SETTINGS = {
     "spark.hadoop.fs.file.impl": "headrace.crash.FaultFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "headrace.crash.FaultFileContext",
     "spark.databricks.delta.properties.defaults.checkpointInterval": "3",
-    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1",  # a process that lives for seconds gains nothing from more
 }
 
 
@@ -97,7 +96,7 @@ def take(spark: SparkSession, turn: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     turns = json.loads(Path(sys.argv[1]).read_text())
-    settings = {**SETTINGS, "spark.driver.extraClassPath": sys.argv[2]}
+    settings = {**SETTINGS, "spark.jars": sys.argv[2]}
     spark = spark_session(app="crash", master="local[2]", driver_memory="1g", settings=settings)
     for turn in turns:
         print(json.dumps(take(spark, turn)), flush=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from headrace.embedded.class_archive import make_archive
 from headrace.embedded.kafka import KafkaBroker
 
 RESULT = ROOT / "bench" / "results" / "crash.json"
@@ -39,6 +41,10 @@ def main() -> int:
     parser.add_argument("--points", default="", help="only the points whose name holds this text")
     options = parser.parse_args()
     console = Console()
+    make_archive(notify=console.print)
+    os.environ.setdefault(
+        "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1"
+    )  # a process that lives for seconds needs no more
     with tempfile.TemporaryDirectory(prefix="headrace-crash-") as made:
         folder = Path(made)
         broker = KafkaBroker(folder / "kafka")

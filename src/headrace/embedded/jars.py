@@ -76,6 +76,14 @@ SPARK = JarSet(
         Jar("io.unitycatalog"),
         Jar("io.delta", "delta-kernel-unitycatalog"),
         Jar("commons-logging", "commons-logging"),
+        Jar("com.fasterxml.jackson.core"),
+        Jar("com.fasterxml.jackson.datatype"),
+        Jar("org.roaringbitmap"),
+        Jar("org.scala-lang"),
+        Jar("org.scala-lang.modules"),
+        Jar("org.apache.spark", "spark-tags_2.13"),
+        Jar("com.google.code.findbugs", "jsr305"),
+        Jar("org.tukaani", "xz"),
     ),
     # 3.9.1, which the connector asks for, can send a batch to the wrong topic (CVE-2026-35554)
     overrides=(Jar("org.apache.kafka", "kafka-clients", "3.9.2"),),
@@ -218,10 +226,15 @@ def _proxy_options() -> list[str]:
 
 
 def _ivy_jar() -> Path:
+    return next(jar for jar in reversed(pyspark_jars()) if jar.name.startswith("ivy-"))
+
+
+def pyspark_jars() -> list[Path]:
+    """Spark's own jars, which pyspark carries, sorted by name. Raises PrerequisiteError where there are none."""
     spec = importlib.util.find_spec("pyspark")
-    jars = sorted(Path(spec.origin).parent.glob("jars/ivy-*.jar")) if spec is not None and spec.origin else []
-    if not jars:
+    jars = sorted(Path(spec.origin).parent.glob("jars/*.jar")) if spec is not None and spec.origin else []
+    if not any(jar.name.startswith("ivy-") for jar in jars):
         raise PrerequisiteError(
             "pyspark with its jars isn't installed in this Python: run `pip install pyspark==4.1.1`."
         )
-    return jars[-1]
+    return jars
