@@ -1,6 +1,6 @@
 """The process that crashes: runs ingests one after the other, each with a fault planted in it, and tells how each ended.
 
-    python driver.py TURNS.json FAULT.jar       one JSON line per turn on stdout; a fault may end the process before
+    python driver.py TURNS.json       one JSON line per turn on stdout; a fault may end the process before
 
 A turn: {"folder", "topic", "bootstrap", "fault": null | {"operation", "path", "nth", "action"}, "forever": false}
 """
@@ -96,8 +96,7 @@ def take(spark: SparkSession, turn: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     turns = json.loads(Path(sys.argv[1]).read_text())
-    settings = {**SETTINGS, "spark.jars": sys.argv[2]}
-    spark = spark_session(app="crash", master="local[2]", driver_memory="1g", settings=settings)
+    spark = spark_session(app="crash", master="local[2]", driver_memory="1g", settings=SETTINGS)
     for turn in turns:
         print(json.dumps(take(spark, turn)), flush=True)
     os._exit(0)  # a JVM that a fault has ended can't be stopped in order

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,13 +91,14 @@ class Harness:
 
     def start(self, turns: list[dict[str, Any]]) -> subprocess.Popen[str]:
         """A driver process, in a group of its own."""
-        notes = self.folder / f"turns-{len(list(self.folder.glob('turns-*')))}.json"
+        notes = self.folder / f"turns-{uuid.uuid4()}.json"
         notes.write_text(json.dumps(turns))
         paths = os.pathsep.join([str(HERE.parent / "stream"), str(HERE), str(ROOT / "src")])
         with (self.folder / "stderr.log").open("a") as log:
             return subprocess.Popen(
-                [sys.executable, str(HERE / "driver.py"), str(notes), str(self.jar)],
-                cwd=self.folder, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=log, text=True,
+                [sys.executable, str(HERE / "driver.py"), str(notes)],
+                cwd=self.folder, env={**os.environ, "PYTHONPATH": paths, "SPARK_DIST_CLASSPATH": str(self.jar)},
+                stdout=subprocess.PIPE, stderr=log, text=True,
                 start_new_session=True,
             )  # fmt: skip
 

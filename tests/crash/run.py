@@ -1,8 +1,9 @@
 """All crash points in all modes, then kills at random: prints a table, writes bench/results/crash.json, exits 1 on any finding.
 
-make crash                          all points x modes and 200 kills (more than an hour on 2 cores)
+make crash                          all points x modes and 200 kills (about two hours on 2 cores)
 make crash ARGS="--kills 20"        fewer kills
 make crash ARGS="--points 'Delta commit' --kills 0"     only the points whose name holds this text
+make crash ARGS="--journal crash.jsonl"                 each judged case is noted there; the same command again goes on behind
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from harness import ROOT, Harness, Kills, compile_faults
@@ -23,15 +28,36 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from headrace.embedded.class_archive import make_archive
 from headrace.embedded.kafka import KafkaBroker
+from headrace.quick_start import make_archive
 
 RESULT = ROOT / "bench" / "results" / "crash.json"
 TOPIC = "crash"
 GROUP = 8
 """Turns in one driver process, where the fault does not end it."""
+ROUND = 20
+"""Random kills of one lake, then it is judged."""
 Case = tuple[str, str]
-"""Point and mode."""
+"""Point and mode; of random kills: ``random 20-39`` and ``kill``."""
+
+
+class Journal:
+    """What was judged, case by case; kept in a file, a run that was stopped goes on where it was."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file, self._lock = file, threading.Lock()
+        self.found: dict[Case, Findings] = {}
+        with suppress(FileNotFoundError):
+            for line in file.read_text(encoding="utf-8").splitlines() if file else ():
+                noted = json.loads(line)
+                self.found[noted.pop("point"), noted.pop("mode")] = Findings(**noted)
+
+    def note(self, case: Case, findings: Findings) -> None:
+        with self._lock:
+            self.found[case] = findings
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps({"point": case[0], "mode": case[1], **asdict(findings)}) + "\n")
 
 
 def main() -> int:
@@ -39,45 +65,56 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="how many random SIGKILLs (default 200)")
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--points", default="", help="only the points whose name holds this text")
+    parser.add_argument("--journal", type=Path, help="file that holds what was judged, to go on after a stop")
     options = parser.parse_args()
-    console = Console()
+    console, journal = Console(), Journal(options.journal)
     make_archive(notify=console.print)
-    os.environ.setdefault(
-        "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1"
-    )  # a process that lives for seconds needs no more
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")  # short lives need no more
     with tempfile.TemporaryDirectory(prefix="headrace-crash-") as made:
         folder = Path(made)
         broker = KafkaBroker(folder / "kafka")
         try:
             harness = Harness(broker.start(notify=console.print).bootstrap, compile_faults(folder), folder)
-            found = crash(harness, options, console)
+            crash(harness, options, console, journal)
         finally:
             broker.stop()
-    return 0 if all(findings.clean for findings in found.values()) else 1
+    return 0 if all(findings.clean for findings in journal.found.values()) else 1
 
 
-def crash(harness: Harness, options: argparse.Namespace, console: Console) -> dict[Case, Findings]:
-    """Every case, judged; the table and the result file are made of what was judged."""
+def crash(harness: Harness, options: argparse.Namespace, console: Console, journal: Journal) -> None:
+    """Every case, judged, and the random kills beside them; the table and the result file are made of what was judged."""
     chosen = {name: point for name, point in POINTS.items() if options.points in name}
     cases = [(name, mode) for name, point in chosen.items() for mode in point.modes]
     harness.topic(TOPIC)
-    found: dict[Case, Findings] = {}
-    with Progress(console=console) as progress:
-        task = progress.add_task("points x modes", total=len(cases))
-        for case in strike(harness, cases):
-            found[case] = judge(harness.bootstrap, topic=TOPIC, table=harness.table(" ".join(case)))
-            wrong = harness.audit(" ".join(case))
-            _require(not wrong, case, *wrong)
-            progress.advance(task)
-        if options.kills:
-            task = progress.add_task("random kills", total=options.kills)
-            kills = Kills(harness, topic="random-kills", seed=options.seed)
-            for _ in range(options.kills):
-                kills.kill_once()
-                progress.advance(task)
-            found["random", "kill"] = kills.judge()
-    report(found, options, points=len(chosen), console=console)
-    return found
+    with Progress(console=console) as progress, ThreadPoolExecutor(2) as both:
+        struck = progress.add_task("points x modes", total=len(cases))
+        killed = progress.add_task("random kills", total=options.kills)
+
+        def strike_all() -> None:
+            left = [case for case in cases if case not in journal.found]
+            progress.update(struck, completed=len(cases) - len(left))
+            for case in strike(harness, left):
+                wrong = harness.audit(" ".join(case))
+                _require(not wrong, case, *wrong)
+                journal.note(case, judge(harness.bootstrap, topic=TOPIC, table=harness.table(" ".join(case))))
+                progress.advance(struck)
+
+        def kill_all() -> None:
+            for first in range(0, options.kills, ROUND):
+                last = min(first + ROUND, options.kills)
+                case = (f"random {first + 1}-{last}", "kill")
+                if case in journal.found:
+                    progress.advance(killed, last - first)
+                    continue
+                kills = Kills(harness, topic=f"random-kills-{first}", seed=options.seed + first)
+                for _ in range(first, last):
+                    kills.kill_once()
+                    progress.advance(killed)
+                journal.note(case, kills.judge())
+
+        for done in [both.submit(strike_all), both.submit(kill_all)]:
+            done.result()
+    report(journal.found, options, points=len(chosen), console=console)
 
 
 def strike(harness: Harness, cases: list[Case]) -> Iterator[Case]:
@@ -120,7 +157,7 @@ def _require(right: bool, case: Case, *told: object) -> None:
 
 def report(found: dict[Case, Findings], options: argparse.Namespace, *, points: int, console: Console) -> None:
     """Print the table; write the result file where nothing was left out."""
-    modes = sorted({mode for name, mode in found if name != "random"})
+    modes = sorted({mode for _, mode in found})
     table = Table(title="records lost + repeated + changed, by point and mode")
     for column in ("point", *modes):
         table.add_column(column, justify="left" if column == "point" else "right")
@@ -131,7 +168,7 @@ def report(found: dict[Case, Findings], options: argparse.Namespace, *, points: 
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    kills = sum(1 for _, mode in found if mode == "kill" and _ != "random") + options.kills
+    kills = sum(1 for name, mode in found if mode == "kill" and not name.startswith("random")) + options.kills
     figures = {
         "points": points, "modes": modes, "cases": len(found), "kills": kills, "random_kills": options.kills,
         "records": sum(findings.records for findings in found.values()),
