@@ -72,12 +72,13 @@ class Harness:
         return name
 
     def turn(
-        self, lake: str, topic: str, *, point: Point | None = None, action: str = "", **more: Any
+        self, lake: str, topic: str, *, point: Point | None = None, action: str = "", verb: str = "ingest", **more: Any
     ) -> dict[str, Any]:
-        """A turn of the driver: an ingest into the lake of that name, with the fault or (recovering) without."""
+        """A turn of the driver: an ingest into the lake of that name (or another verb), with the fault or (recovering) without."""
         fault = {**asdict(point), "action": action} if point else None
         return {
-            "folder": str(self._lake(lake)), "topic": topic, "bootstrap": self.bootstrap, "fault": fault, "extra": EXTRA, **more,
+            "verb": verb, "folder": str(self.lake(lake)), "topic": topic, "bootstrap": self.bootstrap, "fault": fault,
+            "extra": EXTRA, **more,
         }  # fmt: skip
 
     def run(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -104,15 +105,16 @@ class Harness:
 
     def table(self, lake: str) -> str:
         """Path of a lake's table."""
-        return str(self._lake(lake) / "lake/events/readings")
+        return str(self.lake(lake) / "lake/events/readings")
 
     def audit(self, lake: str) -> tuple[str, ...]:
         """What the audit, record by record, finds wrong with a lake."""
-        pipeline = load(self._lake(lake))
+        pipeline = load(self.lake(lake))
         found = audit_stream(pipeline, "readings", broker=Broker(self.bootstrap, {}), deeply=Deeply())
         return tuple(finding.text for finding in found.findings)
 
-    def _lake(self, name: str) -> Path:
+    def lake(self, name: str) -> Path:
+        """Folder of a pipeline and its lake."""
         return self.folder / re.sub(r"\W+", "-", name)
 
 

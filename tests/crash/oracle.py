@@ -15,17 +15,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from deltalake import DeltaTable
 
 Coordinate = tuple[int, int]
+Place = Coordinate | str
 
 
 @dataclass
 class Findings:
-    """Coordinates (partition, offset) that are wrong, by what is wrong with them."""
+    """Coordinates (partition, offset) of records, or ids of predictions, that are wrong, by what is wrong with them."""
 
     records: int = 0
-    lost: list[Coordinate] = field(default_factory=list)
-    repeated: list[Coordinate] = field(default_factory=list)
-    invented: list[Coordinate] = field(default_factory=list)
-    changed: list[Coordinate] = field(default_factory=list)
+    lost: list[Place] = field(default_factory=list)
+    repeated: list[Place] = field(default_factory=list)
+    invented: list[Place] = field(default_factory=list)
+    changed: list[Place] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
 
     @property
@@ -46,6 +47,23 @@ def judge(bootstrap: str, *, topic: str, table: str, without: frozenset[Coordina
     found.invented = sorted(at for at in count if at not in sent and at not in without)
     found.changed = sorted(at for at, value in sent.items() if at in stored and not _same(value, stored[at]))
     found.disordered = _disordered(rows)
+    return found
+
+
+def judge_predictions(bootstrap: str, *, asked: frozenset[str], topic: str, table: str) -> Findings:
+    """Each request that was asked for has one prediction in the table; the topic has each of them, and the same one."""
+    rows = DeltaTable(table).to_pyarrow_table(columns=["id", "probability", "model_version"]).to_pylist()
+    count = Counter(row["id"] for row in rows)
+    answers = {row["id"]: (row["probability"], row["model_version"]) for row in rows}
+    published: dict[str, set[tuple[float, int]]] = defaultdict(set)
+    for value in read_topic(bootstrap, topic).values():
+        told = json.loads(value or b"{}")
+        published[told["id"]].add((told["probability"], told["model_version"]))
+    found = Findings(records=len(asked))
+    found.lost = sorted(id for id in asked if id not in count or id not in published)
+    found.repeated = sorted(id for id, times in count.items() if times > 1)
+    found.invented = sorted((set(count) | set(published)) - asked)
+    found.changed = sorted(id for id, told in published.items() if id in answers and told != {answers[id]})
     return found
 
 

@@ -54,5 +54,16 @@ POINTS: dict[str, Point] = {
     "validation result, before": Point("step", "validating"),
     "validation result, after": Point("step", "validated"),
 }
+REQUESTS, PREDICTIONS = r"/serving/[^/]+/requests", r"/serving/[^/]+/predictions"
+PUBLISHING = r"/checkpoints/score/[^/]+/publish"
+SCORING_POINTS: dict[str, Point] = {
+    **_around("requests' commit", rf"{REQUESTS}/_delta_log/\d+\.json$", nth=2),
+    "predictions' file, before": Point("create", rf"{PREDICTIONS}/[^_/]+\.parquet$"),
+    "predictions' file, after": Point("closed", rf"{PREDICTIONS}/[^_/]+\.parquet$"),
+    **_around("predictions' commit", rf"{PREDICTIONS}/_delta_log/\d+\.json$", nth=2),
+    **_around("publishing's offset log", rf"{PUBLISHING}/offsets/\d+$"),
+    **_around("publishing's commit log", rf"{PUBLISHING}/commits/\d+$"),
+}
+"""Of a scoring job whose tables exist: the first commit of each is its lease."""
 SKIPPED = Point("step", "skipped")
 """Reached by the restart after a crash between Delta commit and commit log: Delta has the batch already."""

@@ -13,12 +13,15 @@ _LOSS = ("OffsetOutOfRange", "failOnDataLoss", "offset was changed", "KAFKA_DATA
 _SILENCE = ("TimeoutException", "Connection to node", "DisconnectException")
 
 
-def query_failure(text: str, *, stream: str, writer: BatchWriter) -> HeadraceError:
-    """The error for what Spark says of a query that failed; it quotes nothing that may hold a value."""
+def query_failure(text: str, *, stream: str, writer: BatchWriter | None = None) -> HeadraceError:
+    """The error for what Spark says of a query that failed; it quotes nothing that may hold a value.
+
+    ``writer``: of its batches, where it reads a topic.
+    """
     known = storage_error(Exception(text), f"stream {stream!r}")
     if known:
         return known
-    if any(sign in text for sign in _LOSS):
+    if writer is not None and any(sign in text for sign in _LOSS):
         return _loss(stream, writer)
     if any(sign in text for sign in _SILENCE):
         return BrokerError(

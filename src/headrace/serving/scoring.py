@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import functions as F
 
 from headrace.errors import ModelError, SpecError
 from headrace.ingest.abandon import abandoning
+from headrace.ingest.failure import query_failure
 from headrace.ingest.log_keeper import LogKeeper
 from headrace.ingest.stream import Running
 from headrace.lake import delta
@@ -102,12 +104,15 @@ class Scoring:
         while True:
             if end is None and finish is not None and finish.is_set():
                 end = self._topic_end()
+            self._raise_publishing_error()
             ended = not self._requests.active or (end is not None and self._requests.writer.reached(end))
             done = self.step()
             if stop.is_set():
                 break
             if ended and not self._waiting:
-                self._publishing.processAllAvailable()
+                with suppress(StreamingQueryException):
+                    self._publishing.processAllAvailable()
+                self._raise_publishing_error()
                 break
             if not done:
                 stop.wait(interval_seconds)
@@ -225,6 +230,11 @@ class Scoring:
                 )
             self._loaded = loaded
         return self._loaded
+
+    def _raise_publishing_error(self) -> None:
+        failure = self._publishing.exception()
+        if failure is not None:
+            raise query_failure(str(failure), stream="publish") from None
 
     def _remind(self) -> None:
         if time.monotonic() - self._reminded > REMIND_SECONDS:
