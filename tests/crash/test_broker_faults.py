@@ -13,6 +13,7 @@ from oracle import judge
 from own_broker import At, OwnBroker
 from pipelines import make_topic, reading, send, write_pipeline
 from tcp_proxy import TcpProxy
+from three_brokers import ThreeBrokers
 
 from headrace.audit import Deeply, audit_stream
 from headrace.connections import Broker
@@ -37,7 +38,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
 class Bench:
     """A topic with records in it, a pipeline that reads it in several micro-batches, and ingests of it."""
 
-    def __init__(self, spark, folder: Path, broker: OwnBroker, topic: str, *, records: int = RECORDS) -> None:
+    def __init__(
+        self, spark, folder: Path, broker: OwnBroker | ThreeBrokers, topic: str, *, records: int = RECORDS
+    ) -> None:
         make_topic(broker.bootstrap, topic)
         for first in range(0, records, RECORDS):
             send_records(broker.bootstrap, topic, first=first)
