@@ -100,7 +100,7 @@ def test_a_broker_that_stays_away_ends_the_ingest_with_one_sentence_and_the_next
     patient = source.spark_options
     impatient = {"kafkaConsumer.pollTimeoutMs": "3000"}  # two minutes, otherwise
     monkeypatch.setattr(source, "spark_options", lambda given: {**patient(given), **impatient})
-    monkeypatch.setattr(source, "TIMEOUT_S", 5.0)
+    monkeypatch.setattr(source, "PATIENCE_S", 5.0)
     for step, sentence in (
         ("planned", "stream 'readings': Kafka stopped answering; start the broker and run the same command again"),
         ("begun", f"no Kafka broker answers at {broker.bootstrap} "),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,14 @@ from headrace.ingest.cuts import over_cuts
 from headrace.spec.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
     from pyspark.sql import DataFrame, SparkSession
 
 _SPARK_NAMES = {"ssl.ca.location": "ssl.truststore.location"}
 TIMEOUT_S = 10.0
+"""How long a start waits for Kafka's answer."""
+PATIENCE_S = 120.0
+"""How long a micro-batch does, as Spark's own consumer: a cluster may have to elect a new leader or controller meanwhile."""
 FETCH_WAIT_MS = "20"
 """Spark's consumer asks for a topic's bounds behind a fetch ahead, which the broker answers only after this time where no record
 came: Kafka's own 500 ms went into each micro-batch. An idle query fetches nothing.
@@ -119,21 +123,28 @@ class Topic:
     """What Kafka says of one topic now. All methods raise BrokerError where it can't be reached or the topic is absent."""
 
     def __init__(self, name: str, *, broker: Broker) -> None:
+        self.name, self.broker = name, broker
+        self._admin: AdminClient | None = None
+
+    def id(self, *, unless: Callable[[], bool] | None = None) -> str:
+        """Kafka's own id of the topic; one that was deleted and made anew under the same name has another.
+
+        With ``unless`` it waits for ``PATIENCE_S`` rather than ``TIMEOUT_S``, or until that says to give up.
+        """
+        from confluent_kafka import KafkaException, TopicCollection
         from confluent_kafka.admin import AdminClient
 
-        self.name, self.broker = name, broker
-        self._admin = AdminClient(client_settings(broker.bootstrap, broker.options))
-
-    def id(self) -> str:
-        """Kafka's own id of the topic; one that was deleted and made anew under the same name has another."""
-        from confluent_kafka import KafkaException, TopicCollection
-
         def ask(seconds: float) -> str:
-            found = self._admin.describe_topics(TopicCollection([self.name]), request_timeout=seconds)
-            return str(found[self.name].result(seconds).topic_id)
+            # a client that knows the controller by a broker that is gone never asks for another one: each try has a new one
+            admin, self._admin = self._admin, None
+            admin = admin or AdminClient(client_settings(self.broker.bootstrap, self.broker.options))
+            found = admin.describe_topics(TopicCollection([self.name]), request_timeout=seconds)
+            told = str(found[self.name].result(seconds).topic_id)
+            self._admin = admin
+            return told
 
         try:
-            return over_cuts(ask, seconds=TIMEOUT_S)
+            return over_cuts(ask, seconds=TIMEOUT_S if unless is None else PATIENCE_S, unless=unless)
         except (KafkaException, TimeoutError) as error:
             raise unreachable(self.broker.bootstrap, error) from None
 

@@ -216,7 +216,7 @@ class BatchWriter:
 
     def check_topic(self) -> None:
         """Raise CheckpointError where the topic is not the one that the query began to read."""
-        if self.topic.id() != self._topic_id:
+        if self.topic.id(unless=self._draining.is_set) != self._topic_id:
             raise remade(self.topic.name, self._table)
 
     def _report(
