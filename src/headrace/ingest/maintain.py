@@ -20,6 +20,7 @@ from headrace.lake import delta
 from headrace.lake.errands import Errand, Errands, new_errand
 from headrace.lake.layout import Layout
 from headrace.lake.lease import Lease, leased
+from headrace.lake.ledger import first_unrecorded
 from headrace.lake.maintain import (
     Limit,
     clean_log,
@@ -97,7 +98,8 @@ def maintain(
             found.expired, found.compacted = dict(told["expired"]), int(told["compacted"])
         found.files = (removable_files if dry_run else vacuum)(spark, table.path, keep=keep)
         if table.owned:
-            needed = first_needed(spark, table.path)
+            ledger = Layout(pipeline.spec.lake.root).ledger(table.name.removeprefix(_EVENTS))
+            needed = first_needed(spark, table.path, ledger=ledger)
             removable = removable_commits(spark, table.path, keep=keep, needed=needed)
             found.commits = len(removable) if dry_run else clean_log(spark, table.path, keep=keep, needed=needed)
         done.append(found)
@@ -119,10 +121,13 @@ def maintain_handler(spark: SparkSession, pipeline: Pipeline) -> Handler:
     return carry_out
 
 
-def first_needed(spark: SparkSession, path: str) -> int:
-    """The version of the commit that tells up to where the table holds its topic, or the newest: what a start must find."""
+def first_needed(spark: SparkSession, path: str, *, ledger: str) -> int:
+    """What a start must find: the commit that tells up to where the table holds its topic (or the newest one), and all that the
+    stream's ledger does not have yet, as that of a table which an older Headrace filled.
+    """  # fmt: skip
     entry = last_fixing(spark, path)
-    return entry.version if entry else delta.version(spark, path)
+    position = entry.version if entry else delta.version(spark, path)
+    return min(position, first_unrecorded(spark, folder=ledger, table=path))
 
 
 def _planned(spark: SparkSession, table: _Kept) -> Mapping[str, Any]:

@@ -3,6 +3,6 @@
 from headrace.lake.ledger.compact import compact_ledger
 from headrace.lake.ledger.rebuild import open_ledger
 from headrace.lake.ledger.record import Record
-from headrace.lake.ledger.writer import Ledger
+from headrace.lake.ledger.writer import Ledger, first_unrecorded
 
-__all__ = ["Ledger", "Record", "compact_ledger", "open_ledger"]
+__all__ = ["Ledger", "Record", "compact_ledger", "first_unrecorded", "open_ledger"]

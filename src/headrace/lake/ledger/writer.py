@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from headrace.lake import files
+from headrace.lake import delta, files
 from headrace.lake.commit import storage_error
-from headrace.lake.ledger.blocks import BLOCK, block_name, blocks_of
+from headrace.lake.ledger.blocks import BLOCK, MERGED, block_name, blocks_of, first_of_block, first_of_merged, parse
 from headrace.lake.ledger.record import BY_SPARK, Record, record_of
 from headrace.lake.ledger.recount import Counter, recounted
 from headrace.lake.log import LogEntry, read_next
@@ -69,6 +69,16 @@ def write_blocks(spark: SparkSession, path: str, records: Iterable[Record], *, o
             files.write_text(spark, f"{path}/{name}", texts[name])
     except Exception as error:
         raise storage_error(error, path) or error from None
+
+
+def first_unrecorded(spark: SparkSession, *, folder: str, table: str) -> int:
+    """The version behind the last one that a table's ledger has; 0 where it has none. ``folder``: its ``Layout.ledger``."""
+    path = f"{folder}/{delta.table_id(spark, table)}"
+    names = files.names(spark, path)
+    blocks = sorted(name for name in names if first_of_block(name) is not None)
+    merged = [first for name in names if (first := first_of_merged(name)) is not None]
+    held = parse({blocks[-1]: files.read_bytes(spark, f"{path}/{blocks[-1]}") or b""}).records if blocks else {}
+    return max([0, *(first + MERGED for first in merged), *(version + 1 for version in held)])
 
 
 def rows_of(spark: SparkSession, table: str, path: str) -> int | None:
