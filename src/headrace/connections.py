@@ -43,7 +43,9 @@ def connect_broker(pipeline: Pipeline, *, home: Path, notify: Callable[[str], No
     """The pipeline's broker; the embedded one is started if it does not run. Raises what starting it raises."""
     kafka = pipeline.spec.kafka
     try:
-        options = kafka.client_options()
+        options = kafka.client_options(pipeline.folder)
+    except ValueError as error:
+        raise StorageError(str(error)) from None
     except OSError as error:
         raise StorageError(
             f"kafka.options: can't read {error.filename} ({error.strerror}); correct the path after file:"

@@ -15,18 +15,20 @@ from headrace.errors import SpecError
 Key = tuple[str | int, ...]
 _MOST_VALUES = 100_000
 """More than any pipeline needs: a few aliases of aliases can stand for billions."""
+_MOST_BYTES = 4 * 1024 * 1024
+_PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in one place. ``str(problem)`` is ``file:line: message``."""
+    """One mistake in one place. ``str(problem)`` is ``file:line: message``, on one line whatever the file holds."""
 
     file: Path
     line: int
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
+        return printable(f"{self.file}:{self.line}: {self.message}")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Document:
         return Problem(self.file, self.line(*key), message)
 
 
+def printable(text: str) -> str:
+    """A text from a record or a file, with everything that could steer a terminal written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's idea of booleans (so that ``on`` and ``no`` stay strings) and no implicit dates."""
 
@@ -65,14 +72,21 @@ _Loader.yaml_implicit_resolvers = {
 def read(path: Path) -> Document:
     """Read a YAML or JSON file.
 
-    Raises SpecError, with file and line, when it is absent, unreadable, no valid YAML/JSON, or repeats a key.
+    Raises SpecError, with file and line, when it is absent, unreadable, no valid YAML/JSON, larger than 4 MiB, or repeats a key.
     """
+    shown = printable(str(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise SpecError(f"{shown}: can't be read: it is a folder, a pipe or a device, no file")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8")
     except FileNotFoundError:
-        raise SpecError(f"{path}: no such file; create it or correct the path that names it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: can't be read as UTF-8 text ({error})") from None
+        raise SpecError(f"{shown}: no such file; create it or correct the path that names it") from None
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path with a null byte
+        raise SpecError(f"{shown}: can't be read as UTF-8 text ({printable(str(error))})") from None
+    if len(content) > _MOST_BYTES:
+        raise SpecError(f"{shown}: is larger than {_MOST_BYTES // 1024**2} MiB; split it")
     return parse(text, path)
 
 
@@ -103,9 +117,14 @@ def parse(text: str, path: Path) -> Document:
 
 def _json_data(text: str, path: Path) -> Any:
     try:
-        return json.loads(text)
+        data = json.loads(text)
+        if not _is_text(json.dumps(data, ensure_ascii=False)):
+            raise SpecError(f"{path}:1: a text holds half a surrogate pair, which is no character")
+        return data
     except json.JSONDecodeError as error:
         raise SpecError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except ValueError:
+        raise SpecError(f"{path}:1: not valid JSON: a number has too many digits") from None
     except RecursionError:
         raise SpecError(f"{path}:1: values are nested too deeply") from None
 
@@ -122,15 +141,45 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, lines: dict[Key, int], pa
     lines.setdefault(key, node.start_mark.line + 1)
     if len(lines) > _MOST_VALUES:
         raise SpecError(f"{path}:{node.start_mark.line + 1}: more than {_MOST_VALUES:,} values; use fewer aliases")
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(loader, node, path)
+    if node.tag not in _PLAIN_TAGS:
+        raise SpecError(f"{path}:{node.start_mark.line + 1}: the tag {_tag(node)} is not allowed; remove it")
     if isinstance(node, yaml.MappingNode):
         built: dict[str, Any] = {}
         for name_node, value_node in node.value:
-            name = str(loader.construct_object(name_node))  # pyright: ignore[reportUnknownMemberType]
+            if not isinstance(name_node, yaml.ScalarNode):
+                raise SpecError(
+                    f"{path}:{name_node.start_mark.line + 1}: a key must be a text, not a list or a mapping"
+                )
+            name = str(_scalar(loader, name_node, path))
             if name in built:
                 raise SpecError(f"{path}:{name_node.start_mark.line + 1}: key {name!r} is given twice; remove one")
             lines[(*key, name)] = name_node.start_mark.line + 1
             built[name] = _build(loader, value_node, (*key, name), lines, path)
         return built
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(loader, child, (*key, index), lines, path) for index, child in enumerate(node.value)]
-    return loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType]
+    return [_build(loader, child, (*key, index), lines, path) for index, child in enumerate(node.value)]
+
+
+def _scalar(loader: _Loader, node: yaml.ScalarNode, path: Path) -> Any:
+    where = f"{path}:{node.start_mark.line + 1}"
+    if node.tag == "tag:yaml.org,2002:merge":
+        raise SpecError(f"{where}: '<<' (merging) is not supported; write the keys themselves")
+    if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > 400:
+        raise SpecError(f"{where}: a number has too many digits")
+    value = loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType]
+    if not isinstance(value, (str, int, float, bool, type(None))):
+        raise SpecError(f"{where}: the tag {_tag(node)} is not allowed; remove it")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise SpecError(f"{where}: the number {node.value[:20]}... is too large")
+    if isinstance(value, str) and path.suffix != ".json" and not _is_text(value):
+        raise SpecError(f"{where}: a text holds half a surrogate pair, which is no character")
+    return value
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _tag(node: yaml.Node) -> str:
+    return printable(node.tag.replace("tag:yaml.org,2002:", "!!"))[:60]

@@ -29,6 +29,7 @@ _ALWAYS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.variable.substitute": "false",  # no ${env:NAME} in any SQL, if one ever got so far
     "spark.redaction.regex": REDACTED,
     "spark.sql.redaction.options.regex": REDACTED,
     "spark.databricks.delta.properties.defaults.checkpointInterval": "50",

@@ -448,3 +448,11 @@ def test_a_text_of_the_greatest_length_fits_the_stack(spark: SparkSession, tmp_p
         frame = spark.createDataFrame([(0, "ab" * (length // 2)), (1, "a" * (length - 1) + "x")], "key long, s string")
         suite = compiled(tmp_path, frame, rule("column_values_to_match_regex", "r", column="s", regex=regex))
         assert failing(frame, suite) == {"r": [1]}
+
+
+def test_spark_puts_nothing_of_its_environment_into_a_condition(spark: SparkSession) -> None:
+    row = (
+        spark.range(1).select(F.expr("'${env:PATH}'").alias("path"), F.expr("'${spark.app.name}'").alias("app")).first()
+    )
+    assert row is not None
+    assert tuple(row) == ("${env:PATH}", "${spark.app.name}")

@@ -390,15 +390,15 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
     ),
     "a secret in clear as a default": (
         "  bootstrap_servers: ${HEADRACE_KAFKA:-embedded}",
-        "  bootstrap_servers: b:9092\n  options: {sasl.password: '${PASSWORD:-hunter2}'}",
+        "  bootstrap_servers: b:9092\n  options: {sasl.password: '${KAFKA_PASSWORD:-hunter2}'}",
         1,
         "kafka.options.sasl.password holds a secret in clear; write ${NAME} and set it in the environment, or file:PATH",
     ),
-    "a private key in clear": (
+    "an option that takes a private key": (
         "  bootstrap_servers: ${HEADRACE_KAFKA:-embedded}",
         "  bootstrap_servers: b:9092\n  options: {ssl.key.pem: hunter2}",
         1,
-        "kafka.options.ssl.key.pem holds a secret in clear; write ${NAME} and set it in the environment, or file:PATH",
+        "kafka.options.ssl.key.pem is not allowed; allowed are security.protocol,",
     ),
     "a password in a URL": (
         "  tracking_uri: ${MLFLOW_TRACKING_URI:-embedded}",
@@ -408,9 +408,9 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
     ),
     "an unset variable": (
         "  experiment: flights",
-        "  experiment: ${EXPERIMENT}",
+        "  experiment: ${MLFLOW_EXPERIMENT}",
         0,
-        "environment variable EXPERIMENT is not set; set it, or give a default: ${EXPERIMENT:-...}",
+        "environment variable MLFLOW_EXPERIMENT is not set; set it, or give a default: ${MLFLOW_EXPERIMENT:-...}",
     ),
     "a reference that is none": (
         "  experiment: flights",
@@ -590,22 +590,25 @@ def test_a_file_that_is_no_pipeline_is_one_sentence(folder: Path, name: str) -> 
 
 def test_what_came_from_the_environment_is_never_shown(folder: Path) -> None:
     change(
-        folder, "  bootstrap_servers: ${HEADRACE_KAFKA:-embedded}", "  bootstrap_servers: b:9092\n  options: ${SECRET}"
+        folder,
+        "  bootstrap_servers: ${HEADRACE_KAFKA:-embedded}",
+        "  bootstrap_servers: b:9092\n  options: ${KAFKA_SECRET}",
     )
-    (problem,) = problems(folder, SECRET="hunter2")
+    (problem,) = problems(folder, KAFKA_SECRET="hunter2")
     assert "hunter2" not in problem
-    assert "kafka.options: input should be a valid dictionary, got '${SECRET}'" in problem
+    assert "kafka.options: input should be a valid dictionary, got '${KAFKA_SECRET}'" in problem
 
 
 def test_a_secret_may_come_from_the_environment_or_a_file(folder: Path) -> None:
     options = (
-        "{sasl.password: '${PASSWORD}', ssl.key.password: 'file:/run/secrets/key', ssl.keystore.location: /etc/k.p12}"
+        "{sasl.password: '${KAFKA_PASSWORD}', ssl.keystore.password: 'file:/run/secrets/key', "
+        "ssl.keystore.location: /etc/ssl/k.p12}"
     )
     change(
         folder, "  bootstrap_servers: ${HEADRACE_KAFKA:-embedded}", f"  bootstrap_servers: b:9092\n  options: {options}"
     )
-    assert problems(folder, PASSWORD="hunter2") == []
-    pipeline = load(folder, {"PASSWORD": "hunter2"})
+    assert problems(folder, KAFKA_PASSWORD="hunter2") == []
+    pipeline = load(folder, {"KAFKA_PASSWORD": "hunter2"})
     assert "hunter2" not in repr(pipeline) + str(pipeline.spec.kafka) + pipeline.text
 
 

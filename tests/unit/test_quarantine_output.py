@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from headrace.cli.console import printable
 from headrace.cli.quarantine import _sparkline
+from headrace.located import printable
 from headrace.monitoring.quarantine import _step
 
 NOON = datetime(2026, 3, 4, 12, 34, 56, tzinfo=UTC)  # a Wednesday

@@ -21,11 +21,6 @@ def say(line: str) -> None:
     CONSOLE.print(line, markup=False, soft_wrap=True)
 
 
-def printable(text: str) -> str:
-    """A text from a record or a file, with everything that could steer a terminal written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 @contextmanager
 def stopping(
     said: str = "stopping after the batch that runs; Ctrl-C again ends at once (nothing is lost either way)",

@@ -14,10 +14,10 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from headrace.cli.app import PipelinePath, app
-from headrace.cli.console import printable
 from headrace.cli.replay import From, Rules, To, chosen, require_table
 from headrace.cli.start import Master, Memory, spark_for
 from headrace.errors import HeadraceError, SpecError
+from headrace.located import printable
 
 if TYPE_CHECKING:
     from headrace.monitoring.quarantine import Overview, Sample

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.app import PipelinePath, app
-from headrace.cli.console import printable, say, stopping
+from headrace.cli.console import say, stopping
 from headrace.cli.start import Master, Memory, moment, spark_for
 from headrace.cli.waiting import Waiting
+from headrace.located import printable
 
 if TYPE_CHECKING:
     import threading

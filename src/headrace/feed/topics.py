@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, 
 
 from headrace.errors import BrokerError, HeadraceError
 from headrace.feed.record import instant
+from headrace.ingest.refusals import refusal, told_why
 
 ANSWER_WITHIN_S = 10.0
 PARTITIONS = 2
@@ -33,7 +34,7 @@ def open_topics(topics: Sequence[str], *, bootstrap: str, kafka_options: Mapping
         admin = AdminClient(client_settings(bootstrap, kafka_options))
     except KafkaException as error:
         raise refused_options(error) from error
-    cluster = _metadata(admin, bootstrap)
+    cluster = _metadata(admin, bootstrap, kafka_options)
     absent = [topic for topic in topics if topic not in cluster.topics]
     present = [topic for topic in topics if topic in cluster.topics]
     _check_kept(admin, present)
@@ -92,10 +93,13 @@ def reason(error: KafkaException | KafkaError) -> str:
     return str(inner.str() if isinstance(inner, KafkaError) else inner).rstrip(".")
 
 
-def _metadata(admin: AdminClient, bootstrap: str) -> ClusterMetadata:
+def _metadata(admin: AdminClient, bootstrap: str, options: Mapping[str, str]) -> ClusterMetadata:
     try:
         return admin.list_topics(timeout=ANSWER_WITHIN_S)
     except KafkaException as error:
+        why = refusal(str(error)) or told_why(bootstrap, options)
+        if why:
+            raise BrokerError(f"{bootstrap}: {why}") from error
         raise BrokerError(
             f"No Kafka broker answered at {bootstrap} within {ANSWER_WITHIN_S:.0f} s ({reason(error)}): start it "
             "(`headrace up` starts one on this machine), or correct the address."

@@ -58,7 +58,7 @@ def read_records(
         consumer.assign([TopicPartition(topic, p, start.get(p, OFFSET_BEGINNING)) for p in left])
         rows = _consumed(consumer, left, topic)
     except KafkaException as error:
-        raise unreachable(broker.bootstrap, error) from None
+        raise unreachable(broker.bootstrap, error, broker.options) from None
     finally:
         consumer.close()
     columns = {name: pa.array([row[name] for row in rows], kind) for name, kind in _COLUMNS.items()}

@@ -6,6 +6,7 @@ import re
 
 from headrace.errors import BrokerError, CheckpointError, HeadraceError
 from headrace.ingest.guard import lost_ranges, records_lost
+from headrace.ingest.refusals import refusal
 from headrace.ingest.writer import BatchWriter
 from headrace.lake.commit import storage_error
 
@@ -21,6 +22,9 @@ def query_failure(text: str, *, stream: str, writer: BatchWriter | None = None) 
     known = storage_error(Exception(text), f"stream {stream!r}")
     if known:
         return known
+    refused = refusal(text, topic=writer.topic.name) if writer is not None else None
+    if refused:
+        return BrokerError(f"stream {stream!r}: {refused}")
     if writer is not None and any(sign in text for sign in _LOSS):
         return _loss(stream, writer)
     if any(sign in text for sign in _SILENCE):

@@ -64,6 +64,7 @@ def read_records(broker: Broker, topic: str, spans: Mapping[int, tuple[int, int]
         while left:
             messages = consumer.consume(num_messages=AT_ONCE, timeout=POLL_S)  # waits for so many, or so long
             heard = time.monotonic() if messages else heard
+            _raise_errors(messages)
             if time.monotonic() - heard > SILENCE_S:
                 raise AccountingError(
                     f"Kafka sent nothing of topic {topic!r} for {SILENCE_S:.0f} s; is the broker well? try again"
@@ -78,7 +79,7 @@ def read_records(broker: Broker, topic: str, spans: Mapping[int, tuple[int, int]
                     del left[partition]
                     consumer.incremental_unassign([TopicPartition(topic, partition)])
     except KafkaException as error:
-        raise unreachable(broker.bootstrap, error) from None
+        raise unreachable(broker.bootstrap, error, broker.options) from None
     finally:
         consumer.close()
 
@@ -114,6 +115,16 @@ def is_compacted(broker: Broker, topic: str) -> bool:
     except (KafkaException, TimeoutError):
         return True
     return "compact" in str(settings["cleanup.policy"].value)
+
+
+def _raise_errors(messages: list[Any]) -> None:
+    """Raise the KafkaException that stands among messages; an end of a partition is none."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # pyright: ignore[reportPrivateUsage]
+            raise KafkaException(error)
 
 
 def _by_partition(messages: list[Any]) -> dict[int, list[Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.connections import Broker
 from headrace.errors import BrokerError
 from headrace.ingest.cuts import over_cuts
+from headrace.ingest.refusals import refusal, told_why
 from headrace.spec.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ def held_offsets(
         for topic in topics:
             metadata = known.get(topic)
             if metadata is None or metadata.error is not None:
+                asked = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]  # of one that it hides it says so
+                why = refusal(str(asked.error), topic=topic)
+                if why:
+                    raise BrokerError(f"{bootstrap}: {why}")
                 raise BrokerError(
                     f"topic {topic!r} does not exist at {bootstrap}; create it, or start its producer first"
                 )
@@ -114,7 +119,7 @@ def held_offsets(
             }
         return found
     except KafkaException as error:
-        raise unreachable(bootstrap, error) from None
+        raise unreachable(bootstrap, error, options) from None
     finally:
         consumer.close()
 
@@ -146,7 +151,7 @@ class Topic:
         try:
             return over_cuts(ask, seconds=TIMEOUT_S if unless is None else PATIENCE_S, unless=unless)
         except (KafkaException, TimeoutError) as error:
-            raise unreachable(self.broker.bootstrap, error) from None
+            raise unreachable(self.broker.bootstrap, error, self.broker.options) from None
 
     def earliest(self) -> dict[int, int]:
         """Partition to the first offset that Kafka still holds."""
@@ -165,10 +170,14 @@ def stream_ends(
     return {name: ends[topic] for name, topic in topics.items()}
 
 
-def unreachable(bootstrap: str, error: BaseException) -> BrokerError:
-    """The one sentence for a broker that does not answer."""
+def unreachable(bootstrap: str, error: BaseException, options: Mapping[str, str]) -> BrokerError:
+    """The one sentence for a broker that does not answer, or does not let us in."""
     text = str(error.args[0].str() if error.args and hasattr(error.args[0], "str") else error)
     reason = (text.splitlines() or ["timed out"])[0]
+    guarded = any(name.startswith(("sasl.", "ssl.", "security.")) for name in options)
+    why = refusal(f"{error} {text}") or (told_why(bootstrap, options) if guarded else None)
+    if why:
+        return BrokerError(f"{bootstrap}: {why}")
     return BrokerError(
         f"no Kafka broker answers at {bootstrap} ({reason}); start it (headrace up, for the embedded one) or correct "
         "kafka.bootstrap_servers"

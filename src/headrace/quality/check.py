@@ -23,6 +23,7 @@ from headrace.quality.suite import (
 )
 
 _SUITE_KEYS = ("name", "expectations", "meta", "notes", "id", "suite_parameters")
+_LONGEST_ID = 200
 _ENTRY_KEYS = ("type", "kwargs", "severity", "meta", "notes", "id", "description", "rendered_content")
 
 
@@ -75,8 +76,11 @@ def _check_rule_ids(document: Document) -> Iterator[Problem]:
         if given is None:
             continue
         key = ("expectations", index, "meta", "rule_id")
-        if not isinstance(given, str) or not given.strip():
-            yield document.problem(f"rule_id must be a text that is not empty, got {given!r}", *key)
+        if not isinstance(given, str) or not given.strip() or not given.isprintable() or len(given) > _LONGEST_ID:
+            shown = given[:40] if isinstance(given, str) else given
+            yield document.problem(
+                f"rule_id must be a text of 1 to {_LONGEST_ID} printable characters, got {shown!r}", *key
+            )
         elif given in seen:
             yield document.problem(f"rule_id {given!r} is already that of line {seen[given]}; give another", *key)
         else:

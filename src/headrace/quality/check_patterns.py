@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headrace.quality.check_kwargs import Finding
+from headrace.quality.slow_patterns import slowness
 
 _PYTHON_ONLY = {
     r"\(\?P<": "(?P<name>...) is Python's; Java writes (?<name>...)",
@@ -54,7 +55,7 @@ def check_patterns(type_: str, kwargs: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def regex_problems(regex: str) -> Iterator[str]:
-    """Why a regex is not valid, or means nothing, in Java. At most one reason."""
+    """Why a regex is not valid, or means nothing, in Java, or may take without end. At most one reason."""
     visible, outside = _HIDDEN.sub("", regex), visible_part(regex)
     for construct, remedy in _PYTHON_ONLY.items():
         if re.search(construct, outside):
@@ -70,8 +71,12 @@ def regex_problems(regex: str) -> Iterator[str]:
         translated = re.sub(r"(?<!^)\(\?[imsxu]+\)", "", translated)
     try:
         re.compile(translated)
-    except (re.error, OverflowError) as error:
+    except (re.error, OverflowError, RecursionError) as error:
         yield f"regex {regex!r} is not valid: {error}"
+        return
+    slow = slowness(regex)
+    if slow:
+        yield f"regex {regex!r} is slow on a text that does not match: {slow}"
 
 
 def visible_part(regex: str) -> str:

@@ -7,7 +7,7 @@ condition only (its metric ``<map_metric>.condition``), on an empty frame of the
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -74,13 +74,16 @@ def failed_count(rule_id: str) -> str:
     return f"failed:{rule_id}"
 
 
-def compile_suite(spark: SparkSession, *, schema: StructType, suite: Suite) -> CompiledSuite:
+def compile_suite(
+    spark: SparkSession, *, schema: StructType, suite: Suite, sql: Callable[[str], str] = str
+) -> CompiledSuite:
     """Compile a suite against the columns that its rules will see. Runs no Spark job.
 
+    ``sql``: what a condition goes through before Spark reads it; it may raise.
     Raises SpecError, naming the suite's file and line, when GX or Spark refuses an expectation.
     """
     loaded = _load(suite)
-    compiler = _Compiler(spark, schema)
+    compiler = _Compiler(spark, schema, sql)
     rules: list[CompiledRule] = []
     for expectation in suite.expectations:
         if expectation.type in REFUSED:
@@ -156,12 +159,12 @@ def _check_regexes(spark: SparkSession, kwargs: Mapping[str, Any]) -> None:
 class _DomainFrame:
     """Stands for the batch while GX narrows it to a metric's domain: keeps the filters instead of applying them."""
 
-    def __init__(self, frame: DataFrame, filters: tuple[Column, ...] = ()) -> None:
-        self._frame, self.filters = frame, filters
+    def __init__(self, frame: DataFrame, sql: Callable[[str], str], filters: tuple[Column, ...] = ()) -> None:
+        self._frame, self._sql, self.filters = frame, sql, filters
 
     def filter(self, condition: Column | str) -> _DomainFrame:
-        column = F.expr(condition) if isinstance(condition, str) else condition
-        return _DomainFrame(self._frame, (*self.filters, column))
+        column = F.expr(self._sql(condition)) if isinstance(condition, str) else condition
+        return _DomainFrame(self._frame, self._sql, (*self.filters, column))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._frame, name)
@@ -170,8 +173,8 @@ class _DomainFrame:
 class _Compiler:
     """GX's Spark engine over an empty frame; ``counted`` and ``metrics`` grow with each rule."""
 
-    def __init__(self, spark: SparkSession, schema: StructType) -> None:
-        self._empty = spark.createDataFrame([], schema)
+    def __init__(self, spark: SparkSession, schema: StructType, sql: Callable[[str], str]) -> None:
+        self._empty, self._sql = spark.createDataFrame([], schema), sql
         self._engine = SparkDFExecutionEngine(persist=False, spark=spark)
         self._engine.load_batch_data(BATCH, self._empty)
         self._calculator = MetricsCalculator(self._engine, show_progress_bars=False)
@@ -239,7 +242,7 @@ class _Compiler:
     def _domain(self, kwargs: Mapping[str, Any]) -> Column | None:
         cache = self._engine.batch_manager.batch_data_cache
         real = cache[BATCH]
-        cache[BATCH] = SparkDFBatchData(self._engine, _DomainFrame(self._empty))  # pyright: ignore[reportArgumentType]
+        cache[BATCH] = SparkDFBatchData(self._engine, _DomainFrame(self._empty, self._sql))  # pyright: ignore[reportArgumentType]
         try:
             filters = self._engine.get_domain_records(dict(kwargs)).filters  # type: ignore[attr-defined]
         finally:

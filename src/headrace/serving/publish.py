@@ -33,7 +33,7 @@ def ensure_topic(topic: str, *, broker: Broker, partitions: int = 2) -> None:
         made[topic].result(TIMEOUT_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise unreachable(broker.bootstrap, error) from None
+            raise unreachable(broker.bootstrap, error, broker.options) from None
     except TimeoutError:
         raise BrokerError(
             f"the broker at {broker.bootstrap} did not create topic {topic!r} in time; try again"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from headrace.errors import HeadraceError, SpecError
 from headrace.located import Document, Key, Problem
@@ -15,18 +17,23 @@ from headrace.spec.check_duplicates import check_duplicates
 from headrace.spec.check_features import check_features
 from headrace.spec.check_protect import check_domains, check_protect
 from headrace.spec.check_protected_use import check_protected_use
-from headrace.spec.connections import SECRET_WORDS
 from headrace.spec.environment import has_reference
+from headrace.spec.kafka_options import problems as option_problems
 from headrace.spec.paths import UNKNOWN
 from headrace.spec.pipeline import Pipeline
+from headrace.spec.places import beside
 from headrace.spec.schema_file import RESERVED
 from headrace.spec.sql import checked
 from headrace.spec.stream import Stream
 
+_LARGEST_TABLE = 512 * 1024 * 1024
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}", re.ASCII)
 
-def check_meaning(pipeline: Pipeline, document: Document) -> list[Problem]:
+
+def check_meaning(pipeline: Pipeline, document: Document, environment: Mapping[str, str]) -> list[Problem]:
     """All problems of a file that has the right form."""
-    problems = [*_check_secrets(document), *_check_topics(pipeline, document), *_check_references(pipeline, document)]
+    problems = [*_check_connections(pipeline, document, environment), *_check_topics(pipeline, document)]
+    problems += _check_references(pipeline, document)
     for name in pipeline.schemas:
         problems += _check_stream(pipeline, name, document)
     problems += check_domains(pipeline, document)
@@ -35,16 +42,11 @@ def check_meaning(pipeline: Pipeline, document: Document) -> list[Problem]:
     return problems
 
 
-def _check_secrets(document: Document) -> Iterable[Problem]:
-    written = document.data.get("kafka") or {}
-    for name, value in (written.get("options") or {}).items():
-        if any(word in name.lower() for word in SECRET_WORDS) and isinstance(value, str):
-            secret_free = has_reference(value) or value.startswith("file:") or name.lower().endswith("location")
-            if not secret_free:
-                yield document.problem(
-                    f"kafka.options.{name} holds a secret in clear; write ${{NAME}} and set it in the environment, or file:PATH",
-                    "kafka", "options", name,
-                )  # fmt: skip
+def _check_connections(pipeline: Pipeline, document: Document, environment: Mapping[str, str]) -> Iterable[Problem]:
+    written = (document.data.get("kafka") or {}).get("options") or {}
+    options = pipeline.spec.kafka.options
+    for name, message in option_problems(written, options, folder=pipeline.folder, environment=environment):
+        yield document.problem(message, "kafka", "options", name)
     uri = (document.data.get("mlflow") or {}).get("tracking_uri")
     if isinstance(uri, str) and (found := re.search(r"://[^/@:]*:([^/@]+)@", uri)) and not has_reference(found[1]):
         yield document.problem(
@@ -58,12 +60,16 @@ def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
     seen: dict[str, str] = {}
     for name, stream in pipeline.spec.streams.items():
         key = ("streams", name, "topic")
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", stream.topic) or stream.topic in (".", ".."):
+        if not _TOPIC.fullmatch(stream.topic):
             yield document.problem(f"{stream.topic!r} is no topic name: letters, digits, '.', '_' and '-' only", *key)
         if stream.topic in seen:
             yield document.problem(f"topic {stream.topic!r} is already read by stream {seen[stream.topic]!r}", *key)
         seen[stream.topic] = name
     scoring = pipeline.spec.scoring
+    if scoring and not _TOPIC.fullmatch(scoring.topic):
+        yield document.problem(
+            f"{scoring.topic!r} is no topic name: letters, digits, '.', '_' and '-' only", "scoring", "topic"
+        )
     if scoring and scoring.topic in seen:
         yield document.problem(
             f"scoring.topic {scoring.topic!r} is the input of stream {seen[scoring.topic]!r}; predictions need their own",
@@ -81,8 +87,32 @@ def _check_references(pipeline: Pipeline, document: Document) -> Iterable[Proble
                 packaged_file(reference.package, reference.file)
             except HeadraceError as error:
                 yield document.problem(str(error), *key, "file")
-        elif not (pipeline.folder / reference.file).is_file():
-            yield document.problem(f"{pipeline.folder / reference.file}: no such file", *key, "file")
+            continue
+        if not reference.file.lower().endswith((".csv", ".zip")):
+            yield document.problem(f"{reference.file!r} is no CSV file: .csv or .zip is expected", *key, "file")
+            continue
+        try:
+            file = beside(pipeline.folder, reference.file)
+        except ValueError as error:
+            yield document.problem(f"file: {error}", *key, "file")
+            continue
+        if not file.is_file():
+            yield document.problem(f"{file}: no such file", *key, "file")
+        elif _unpacked(file) > _LARGEST_TABLE:
+            yield document.problem(
+                f"{file}: is no zip file, or holds more than {_LARGEST_TABLE // 1024**2} MiB", *key, "file"
+            )
+
+
+def _unpacked(file: Path) -> float:
+    """Bytes of a CSV file, or of all that a zip file says that it holds (no reader takes more)."""
+    if file.suffix.lower() != ".zip":
+        return file.stat().st_size
+    try:
+        with zipfile.ZipFile(file) as packed:
+            return sum(one.file_size for one in packed.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return float("inf")
 
 
 def _check_stream(pipeline: Pipeline, name: str, document: Document) -> Iterable[Problem]:
@@ -148,8 +178,13 @@ def _check_enrich(
 
 
 def _check_expectations(pipeline: Pipeline, name: str, clear: dict[str, str], document: Document) -> Iterable[Problem]:
-    file = pipeline.suite_file(name)
-    if file is None:
+    named = pipeline.spec.streams[name].expectations
+    if named is None:
+        return
+    try:
+        file = beside(pipeline.folder, named)
+    except ValueError as error:
+        yield document.problem(f"expectations: {error}", "streams", name, "expectations")
         return
     if not file.is_file():
         yield document.problem(f"{file}: no such file", "streams", name, "expectations")

@@ -9,36 +9,75 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from headrace.spec.kafka_options import FILE, LOCATIONS
 from headrace.spec.section import Days, Section, seconds
 
 EMBEDDED: Literal["embedded"] = "embedded"
-SECRET_WORDS = ("password", "jaas", "secret", "token", "keystore.key", "key.pem", "access_key", "api_key", "private")
-"""An option whose name contains one of these holds a secret and must come from the environment or a file."""
+_LARGEST_SECRET = 64 * 1024
+_BROKERS = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_LAKES = (
+    "file",
+    "hdfs",
+    "viewfs",
+    "s3",
+    "s3a",
+    "gs",
+    "abfs",
+    "abfss",
+    "wasb",
+    "wasbs",
+    "adl",
+    "oci",
+    "oss",
+    "cosn",
+    "ofs",
+    "dbfs",
+)
+_STORES = r"(https?|sqlite|postgresql|mysql|mssql|databricks)(\+[a-z0-9]+)?"
 
 
 class Kafka(Section):
     """The broker. ``embedded`` is a real single-node broker that ``headrace up`` starts on this machine."""
 
     bootstrap_servers: str = Field(default=EMBEDDED, description="host:port[,host:port...] or 'embedded'")
-    options: dict[str, str] = Field(default={}, description="librdkafka settings; secrets only as ${NAME} or file:PATH")
+    options: dict[str, str] = Field(
+        default={}, description="librdkafka settings of a fixed list; secrets only as ${NAME} or file:PATH"
+    )
 
     @property
     def embedded(self) -> bool:
         return self.bootstrap_servers == EMBEDDED
 
-    def client_options(self) -> dict[str, str]:
-        """The options with ``file:PATH`` values read. Raises OSError where a file can't be read."""
-        return {
-            name: Path(value.removeprefix("file:")).read_text(encoding="utf-8").strip()
-            if value.startswith("file:")
-            else value
-            for name, value in self.options.items()
-        }
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        if not re.fullmatch(rf"{_BROKERS}(\s*,\s*{_BROKERS})*", servers):
+            raise ValueError("expected host:port[,host:port...] or 'embedded'")
+        return servers
+
+    def client_options(self, folder: Path) -> dict[str, str]:
+        """The options with ``file:PATH`` values read and paths made absolute; relative ones start at ``folder``.
+
+        Raises OSError where a file can't be read, ValueError where it holds no secret.
+        """
+        made = {name: str((folder / self.options[name]).resolve()) for name in LOCATIONS & self.options.keys()}
+        for name, value in self.options.items():
+            if value.startswith(FILE):
+                made[name] = _secret(folder / value.removeprefix(FILE), name)
+        return {**self.options, **made}
 
     def __repr__(self) -> str:
         return f"Kafka(bootstrap_servers={self.bootstrap_servers!r}, options={sorted(self.options)})"
 
     __str__ = __repr__
+
+
+def _secret(file: Path, name: str) -> str:
+    with file.open("rb") as content:
+        secret = content.read(_LARGEST_SECRET).decode("utf-8", "replace").strip()
+    if not secret or not secret.isprintable():
+        raise ValueError(f"kafka.options.{name}: the file {file} holds no secret (one line of text); correct it")
+    return secret
 
 
 class Lake(Section):
@@ -53,6 +92,13 @@ class Lake(Section):
     @field_validator("path")
     @classmethod
     def _no_trailing_slash(cls, path: str) -> str:
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", path)
+        if scheme and scheme[1].lower() not in _LAKES:
+            raise ValueError(
+                f"no lake can be at {scheme[1]}: addresses; expected a folder, or one of {', '.join(_LAKES)}"
+            )
+        if not path or not path.isprintable() or re.search(r"://[^/]*:[^/]*@", path):
+            raise ValueError("expected a folder or a URI, without a password in it")
         return path.rstrip("/") or "/"
 
     @property
@@ -70,7 +116,19 @@ class Mlflow(Section):
     """``embedded`` is a SQLite store under the home folder; anything else is an MLflow tracking URI."""
 
     tracking_uri: str = EMBEDDED
-    experiment: str = Field(default="", description="name of the experiment; the pipeline's name if empty")
+    experiment: str = Field(
+        default="",
+        pattern=r"^[^\x00-\x1f\x7f]{0,200}$",
+        description="name of the experiment; the pipeline's name if empty",
+    )
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _a_store(cls, uri: str) -> str:
+        """No driver of a database is given parameters: some of them name files, or code."""
+        if uri != EMBEDDED and not re.fullmatch(rf"{_STORES}://[^?#\s]*|databricks", uri):
+            raise ValueError("expected 'embedded', http(s)://HOST, or a database's URI without parameters (?...)")
+        return uri
 
 
 class Keys(Section):
@@ -86,6 +144,6 @@ class Keys(Section):
     def _a_place(cls, ring: str) -> str:
         if ring.startswith("env:") and not re.fullmatch(r"env:[A-Za-z_]\w*", ring, re.ASCII):
             raise ValueError("expected env:NAME, the name of an environment variable")
-        if ring.startswith("vault:") and not re.fullmatch(r"vault:[\w.-]+(/[\w.-]+)+", ring, re.ASCII):
+        if ring.startswith("vault:") and not re.fullmatch(r"vault:\w[\w.-]*(/\w[\w.-]*)+", ring, re.ASCII):
             raise ValueError("expected vault:MOUNT/PATH, such as vault:secret/headrace/payments")
         return ring

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin
@@ -15,7 +16,10 @@ from headrace.located import Document, Problem, read
 from headrace.spec.check import check_meaning
 from headrace.spec.environment import substitute
 from headrace.spec.pipeline import Pipeline, PipelineFile
+from headrace.spec.places import beside
 from headrace.spec.schema_file import SchemaFile, read_schema
+
+_LOGIN = re.compile(r"://[^/@\s]*@")
 
 
 def load(path: str | Path, environment: Mapping[str, str] | None = None) -> Pipeline:
@@ -37,7 +41,8 @@ def examine(path: str | Path, environment: Mapping[str, str] | None = None) -> t
     document = read(file)
     if not isinstance(document.data, dict):
         return None, [document.problem("expected a mapping with the keys 'pipeline' and 'streams'")]
-    data, problems = substitute(document, os.environ if environment is None else environment)
+    environment = os.environ if environment is None else environment
+    data, problems = substitute(document, environment)
     try:
         spec = PipelineFile.model_validate(data)
     except ValidationError as error:
@@ -46,15 +51,15 @@ def examine(path: str | Path, environment: Mapping[str, str] | None = None) -> t
     for name, stream in spec.streams.items():
         where = ("streams", name, "schema")
         try:
-            schema, found = read_schema(file.parent / stream.schema_file)
-        except SpecError as error:
+            schema, found = read_schema(beside(file.parent, stream.schema_file))
+        except (SpecError, ValueError) as error:
             problems.append(document.problem(f"schema: {error}", *where))
             continue
         problems += found
         if schema:
             schemas[name] = schema
     pipeline = Pipeline(file, spec, schemas, file.read_text(encoding="utf-8"))
-    problems += check_meaning(pipeline, document)
+    problems += check_meaning(pipeline, document, environment)
     return pipeline, sorted(set(problems), key=lambda p: (str(p.file), p.line, p.message))
 
 
@@ -71,7 +76,11 @@ def _problems(document: Document, error: ValidationError) -> list[Problem]:
         else:
             text = detail["msg"].removeprefix("Value error, ")
             got = _as_written(document.data, written)  # not what it was replaced by: that may be a secret
-            shown = f", got {got!r}" if isinstance(got, (str, int, float, bool)) and repr(got) not in text else ""
+            shown = (
+                f", got {_LOGIN.sub('://...@', repr(got))}"
+                if isinstance(got, (str, int, float, bool)) and repr(got) not in text
+                else ""
+            )
             message = f"{where}: {text[0].lower()}{text[1:]}{shown}"
         problems.append(document.problem(message, *written))
     return problems

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headrace.spec.section import Section
 
@@ -26,6 +27,45 @@ class Gate(Section):
     minimum_rows: Annotated[int, Field(ge=1)] = 1000
 
 
+PARAMETERS = frozenset(
+    [
+        "alpha",
+        "base_score",
+        "booster",
+        "colsample_bylevel",
+        "colsample_bynode",
+        "colsample_bytree",
+        "eta",
+        "eval_metric",
+        "gamma",
+        "grow_policy",
+        "interaction_constraints",
+        "lambda",
+        "learning_rate",
+        "max_bin",
+        "max_cat_threshold",
+        "max_cat_to_onehot",
+        "max_delta_step",
+        "max_depth",
+        "max_leaves",
+        "min_child_weight",
+        "min_split_loss",
+        "monotone_constraints",
+        "num_parallel_tree",
+        "objective",
+        "refresh_leaf",
+        "reg_alpha",
+        "reg_lambda",
+        "sampling_method",
+        "scale_pos_weight",
+        "subsample",
+        "tree_method",
+        "verbosity",
+    ]
+)
+"""XGBoost's parameters that a pipeline file may set: they shape trees."""
+
+
 class Model(Section):
     """Gradient boosting with XGBoost, trained on the driver from Arrow."""
 
@@ -36,6 +76,16 @@ class Model(Section):
     seed: int = 7
     test_share: Share = Field(default=0.2, description="the newest share of the rows tests the model")
     gate: Gate = Gate()
+
+    @field_validator("parameters")
+    @classmethod
+    def _known(cls, parameters: dict[str, float | int | str | bool]) -> dict[str, float | int | str | bool]:
+        for name in parameters:
+            if name not in PARAMETERS:
+                near = difflib.get_close_matches(name, PARAMETERS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(PARAMETERS))}"
+                raise ValueError(f"no parameter {name!r}; {hint}")
+        return parameters
 
 
 class Scoring(Section):

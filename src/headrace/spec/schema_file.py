@@ -13,7 +13,8 @@ _SIMPLE = {
     "string": "string", "long": "bigint", "integer": "int", "double": "double", "boolean": "boolean", "timestamp": "timestamp",
     "date": "date",
 }  # fmt: skip
-_DECIMAL = re.compile(r"decimal\(\d{1,2},\s*\d{1,2}\)")
+_DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = frozenset(
     [
         "event_time",
@@ -40,7 +41,7 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class SchemaFile:
-    """Columns (name to Spark simple type, in order), which of them must be there, and the JSON itself."""
+    """Columns (name to Spark simple type, in order), which of them must be there, and the JSON itself, without metadata."""
 
     file: Path
     columns: dict[str, str]
@@ -61,7 +62,7 @@ def read_schema(path: Path) -> tuple[SchemaFile | None, list[Problem]]:
         problem = _read_field(document, ("fields", index), field, columns, required)
         if problem:
             problems.append(problem)
-    return SchemaFile(path, columns, frozenset(required), document.data), problems
+    return SchemaFile(path, columns, frozenset(required), _bare(document.data)), problems
 
 
 def _read_field(
@@ -72,7 +73,7 @@ def _read_field(
     name = field["name"]
     if name in columns:
         return document.problem(f"field {name!r} is given twice", *key)
-    if name in RESERVED or name.startswith("__") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+    if name in RESERVED or name.startswith("__") or not _NAME.fullmatch(name):
         return document.problem(
             f"field name {name!r} is reserved or not a plain identifier; rename it in the producer", *key
         )
@@ -89,14 +90,44 @@ def _read_field(
     return None
 
 
+def _bare(kind: Any) -> Any:
+    """A type without the metadata of its fields, in which Spark and Delta look for SQL."""
+    if not isinstance(kind, dict):
+        return kind
+    if kind.get("type") == "array":
+        return {**kind, "elementType": _bare(kind.get("elementType"))}
+    if not isinstance(kind.get("fields"), list):
+        return kind
+    fields = [field for field in kind["fields"] if isinstance(field, dict)]
+    bare = [
+        {"name": f.get("name"), "type": _bare(f.get("type")), "nullable": f.get("nullable", True), "metadata": {}}
+        for f in fields
+    ]
+    return {"type": "struct", "fields": bare}
+
+
 def _simple_type(kind: Any) -> str | None:
     if isinstance(kind, str):
-        return _SIMPLE.get(kind) or (kind.replace(" ", "") if _DECIMAL.fullmatch(kind) else None)
+        return _SIMPLE.get(kind) or _decimal(kind)
     if isinstance(kind, dict) and kind.get("type") == "array":
         element = _simple_type(kind.get("elementType"))
         return element and f"array<{element}>"
     if isinstance(kind, dict) and kind.get("type") == "struct":
-        parts = [(f.get("name"), _simple_type(f.get("type"))) for f in kind.get("fields", [])]
-        if parts and all(part for _, part in parts):
+        fields = kind.get("fields")
+        inner = [f for f in fields if isinstance(f, dict)] if isinstance(fields, list) else []
+        parts = [(f.get("name"), _simple_type(f.get("type"))) for f in inner]
+        if parts and len(parts) == len(fields or ()) and all(part and _is_name(name) for name, part in parts):
             return f"struct<{','.join(f'{name}:{part}' for name, part in parts)}>"
     return None
+
+
+def _is_name(name: object) -> bool:
+    """Whether a nested field may be called so: letters, digits and ``_ - space``, none of which means anything in a type."""
+    return isinstance(name, str) and re.fullmatch(r"[\w -]{1,128}", name) is not None
+
+
+def _decimal(kind: str) -> str | None:
+    found = _DECIMAL.fullmatch(kind)
+    if found is None or not 1 <= int(found[1]) <= 38 or int(found[2]) > int(found[1]):
+        return None
+    return f"decimal({found[1]},{found[2]})"

@@ -76,12 +76,18 @@ _SYNTAX = (
     exp.Sin, exp.Cos,
 )  # fmt: skip
 
+_LONGEST, _DEEPEST = 10_000, 200
+
 
 def checked(text: str, columns: Iterable[str] | None = None) -> str:
     """The expression, written back from its checked tree, for ``pyspark.sql.functions.expr``.
 
     ``columns``: the names that it may use; None accepts any. Raises SpecError saying what is not allowed.
     """
+    if len(text) > _LONGEST:
+        raise SpecError(f"the SQL expression {text[:40]!r}... is longer than {_LONGEST:,} characters; shorten it")
+    if "${" in text:  # Spark puts settings and environment variables in its place, in texts too
+        raise SpecError(f"'${{' is not allowed in {text!r}; write $ and {{ apart")
     try:
         kinds = [token.token_type for token in sqlglot.tokenize(text, dialect="spark")]
         trees = sqlglot.parse(text, dialect="spark")
@@ -96,6 +102,8 @@ def checked(text: str, columns: Iterable[str] | None = None) -> str:
     known = None if columns is None else list(columns)
     for node in tree.walk():
         _check_node(node, text, known)
+        if _depth(node) > _DEEPEST:
+            raise SpecError(f"the SQL expression {text[:40]!r}... is nested more than {_DEEPEST} deep; split it")
     return tree.sql(dialect="spark", comments=False)
 
 
@@ -103,6 +111,13 @@ def columns_of(text: str) -> set[str]:
     """The column names an expression uses. Raises SpecError as :func:`checked` does."""
     checked(text)
     return {column.name for column in sqlglot.parse_one(text, dialect="spark").find_all(exp.Column)}
+
+
+def _depth(node: exp.Expr) -> int:
+    depth, above = 0, node.parent
+    while above is not None and depth <= _DEEPEST:
+        depth, above = depth + 1, above.parent
+    return depth
 
 
 def _check_node(node: exp.Expr, text: str, columns: list[str] | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from headrace.spec.paths import Path, parse_path
 from headrace.spec.protect import Protection
@@ -13,6 +13,10 @@ from headrace.spec.section import Days, Duration, Name, Section
 Unit = Literal["fahrenheit_to_celsius", "mph_to_ms", "miles_to_km", "feet_to_m", "inches_to_mm"]
 Privacy = Literal["warn", "strict"]
 """What a value does that looks personal in a column that nobody classified: a warning, or its record is quarantined."""
+
+
+CsvColumn = Annotated[str, StringConstraints(pattern=r"^[^`\x00-\x1f\x7f]{1,128}$")]
+"""The name of a column as it stands in the first line of a CSV file."""
 
 
 class Normalize(Section):
@@ -109,4 +113,4 @@ class Reference(Section):
     package: str | None = Field(default=None, description="an installed distribution that carries the file")
     file: str
     key: str
-    columns: dict[str, Literal["string", "int", "long", "double"]]
+    columns: dict[CsvColumn, Literal["string", "int", "long", "double"]]

@@ -15,6 +15,7 @@ from headrace.privacy.keys import KeyRing, open_ring
 from headrace.privacy.seal import sealed
 from headrace.quality import CompiledSuite, compile_suite, failed_critical, failed_rules, read_suite
 from headrace.spec.pipeline import Pipeline
+from headrace.spec.sql import checked
 from headrace.spec.stream import Stream
 from headrace.stages.anonymize import anonymize
 from headrace.stages.conversion import record_time
@@ -81,7 +82,7 @@ def prepare(spark: SparkSession, pipeline: Pipeline, stream: str, *, ring: KeyRi
     if file is None:
         return way
     seen = clear(spark.createDataFrame([], KAFKA_SCHEMA), way).drop(REASONS, *KAFKA)
-    suite = compile_suite(spark, schema=seen.schema, suite=read_suite(file))
+    suite = compile_suite(spark, schema=seen.schema, suite=read_suite(file), sql=checked)
     return replace(way, suite=suite)
 
 

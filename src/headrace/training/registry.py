@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Tracking
 from headrace.errors import ModelError
+from headrace.training.model_files import digest, trusted_booster
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,9 +55,7 @@ def open_tracking(tracking: Tracking) -> str:
         if found is None:
             return mlflow.create_experiment(tracking.experiment, artifact_location=tracking.artifacts)
     except Exception as error:
-        raise ModelError(
-            f"no MLflow store answers at {tracking.uri} ({_first(error)}); correct mlflow.tracking_uri"
-        ) from None
+        raise ModelError(f"{_shown(tracking.uri)}: {_why(error)}") from None
     return found.experiment_id
 
 
@@ -75,7 +73,7 @@ def log_booster(booster: xgb.Booster, *, example: pa.Table) -> tuple[str, str]:
         input_example=frame,
         pip_requirements=["xgboost"],
     )
-    return logged.model_uri, hashlib.sha256(_booster_file(logged.model_uri).read_bytes()).hexdigest()
+    return logged.model_uri, digest(logged.model_uri)
 
 
 def register(name: str, *, model_uri: str, run_id: str, tags: dict[str, str]) -> int:
@@ -122,26 +120,14 @@ def load(name: str, *, version: int) -> RegisteredModel:
     import xgboost as xgb
 
     found = _client().get_model_version(name, str(version))
-    file = _booster_file(found.source or "")
-    recorded = found.tags.get(SHA256)
-    if recorded is None or hashlib.sha256(file.read_bytes()).hexdigest() != recorded:
-        raise ModelError(
-            f"model {name} version {version} is not the file that was registered (SHA-256 differs); move the alias to a version "
-            "that you trust and find out who changed it"
-        )
+    what = f"model {name} version {version}"
+    content = trusted_booster(found.source or "", sha256=found.tags.get(SHA256), what=what)
+    features = found.tags.get(FEATURES)
+    if not features:
+        raise ModelError(f"{what}: the tag {FEATURES} is gone; move the alias to a version that you trust")
     booster = xgb.Booster()
-    booster.load_model(str(file))
-    return RegisteredModel(name, version, found.run_id or "", tuple(found.tags[FEATURES].split(",")), booster)
-
-
-def _booster_file(model_uri: str) -> Path:
-    import mlflow
-
-    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri))  # pyright: ignore[reportPrivateImportUsage]
-    file = folder / "model.ubj"
-    if not file.is_file():
-        raise ModelError(f"{model_uri} holds no Booster file model.ubj; only such models are loaded")
-    return file
+    booster.load_model(bytearray(content))
+    return RegisteredModel(name, version, found.run_id or "", tuple(features.split(",")), booster)
 
 
 @contextmanager
@@ -164,5 +150,17 @@ def _client() -> MlflowClient:
     return MlflowClient()
 
 
-def _first(error: Any) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+def _why(error: Any) -> str:
+    """The sentence for a store that does not answer, or refuses the log-in."""
+    text = str(error).strip()
+    if re.search(r"\b401\b|Unauthorized|not authenticated|INVALID_CREDENTIALS", text):
+        return "MLflow refused the log-in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to what it knows"
+    if re.search(r"\b403\b|PERMISSION_DENIED|Permission denied", text):
+        return "MLflow does not let this user do that; grant it EDIT on the experiment and MANAGE on the model"
+    first = re.sub(r"://[^/@\s]*@", "://...@", (text.splitlines() or [type(error).__name__])[0])[:160]
+    return f"no MLflow store answers ({first}); correct mlflow.tracking_uri"
+
+
+def _shown(uri: str) -> str:
+    """The URI without a log-in."""
+    return re.sub(r"://[^/@]*@", "://...@", uri)
