@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headrace.embedded.class_archive import MAKING, archive_path
+from headrace.embedded.class_archive import archive_path
 from headrace.embedded.jars import SPARK, fetch
 from headrace.errors import HeadraceError, StorageError
 from headrace.session import spark_session
@@ -36,7 +36,7 @@ def make_archive(*, notify: Callable[[str], None]) -> Path:
         with tempfile.TemporaryDirectory(prefix=".making-", dir=archive.parent) as scratch:
             made = Path(scratch) / "made.jsa"
             command = [sys.executable, "-m", "headrace.quick_start", "--load", f"{scratch}/table"]
-            environment = {**os.environ, MAKING: str(made)}
+            environment = {**os.environ, "SPARK_SUBMIT_OPTS": f"-XX:ArchiveClassesAtExit={made} -Xlog:cds=off"}
             subprocess.run(command, env=environment, capture_output=True, check=True, timeout=600)
             made.replace(archive)
             for older in sorted(archive.parent.glob("*.jsa"), key=lambda one: one.stat().st_mtime)[:-KEPT]:

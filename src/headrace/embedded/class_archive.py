@@ -7,23 +7,17 @@ used, and nothing else happens. ``headrace.quick_start`` makes it.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.embedded.jars import cache_folder, pyspark_jars
 from headrace.embedded.java import find_java
 
-MAKING = "HEADRACE_MAKING_ARCHIVE"
-"""Environment variable: the file in which the JVM that starts shall leave its classes when it ends."""
 _QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
 def jvm_options(jars: Sequence[Path]) -> str:
     """What a JVM with ``jars`` ahead of Spark's own is started with: its archive, if there is one."""
-    making = os.environ.get(MAKING)
-    if making:
-        return f"-XX:ArchiveClassesAtExit={making} {_QUIET}"
     archive = archive_path(jars)
     return f"-XX:SharedArchiveFile={archive} {_QUIET}" if archive.exists() else ""
 
