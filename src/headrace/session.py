@@ -44,7 +44,6 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.databricks.delta.snapshotPartitions": "2",
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",  # a VACUUM makes so many tasks of it, 10,000 by default
     "spark.sql.streaming.metricsEnabled": "false",
 }
 _GREETING = b"WARNING: Using incubator modules"

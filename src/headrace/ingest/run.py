@@ -12,6 +12,7 @@ from headrace.connections import Broker
 from headrace.ingest.abandon import abandoning
 from headrace.ingest.clerk import Clerk, Handler
 from headrace.ingest.drift import DriftLog
+from headrace.ingest.erase import erase_handler
 from headrace.ingest.first_look import FirstLook
 from headrace.ingest.maintain import MAINTAIN, maintain_handler
 from headrace.ingest.replay import REPLAY
@@ -21,6 +22,7 @@ from headrace.ingest.source import stream_ends
 from headrace.ingest.stream import Running, start_stream
 from headrace.ingest.writer import BatchReport
 from headrace.lake.drift import Alert
+from headrace.lake.erase import ERASE
 from headrace.lake.errands import Errands
 from headrace.lake.layout import Layout
 from headrace.privacy.keys import KeyRing, ensure_keys, needed_keys, open_ring
@@ -170,7 +172,10 @@ def start_ingest(
         raise
     job = Ingest(spark, running, release, suites, on_close)
     writers = {f"events/{name}": running[name].writer for name in names}
-    known = {REPLAY: replay_handler(spark, pipeline), MAINTAIN: maintain_handler(spark, pipeline), **handlers}
+    known = {
+        REPLAY: replay_handler(spark, pipeline), MAINTAIN: maintain_handler(spark, pipeline), ERASE: erase_handler(spark, layout),
+        **handlers,
+    }  # fmt: skip
     job.employ(
         Clerk(spark, Errands(spark, layout.errands), writers=writers, handlers=known, beside={MAINTAIN}, notify=notify)
     )

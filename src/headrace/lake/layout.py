@@ -29,6 +29,16 @@ class Layout:
         """Who opened which quarantined record, and when."""
         return f"{self.root}/access/openings"
 
+    @property
+    def erasures(self) -> str:
+        """Folder of the signed records of erasures."""
+        return f"{self.root}/access/erasures"
+
+    @property
+    def snapshots(self) -> str:
+        """Folder of all training snapshots."""
+        return f"{self.root}/snapshots"
+
     def requests(self, model: str) -> str:
         """Requests for a prediction as they came from the topic, those still waiting included."""
         return f"{self.root}/serving/{model}/requests"

@@ -39,7 +39,7 @@ def log_opening(spark: SparkSession, path: str, *, topic: str, partition: int, o
         if not delta.exists(spark, path):
             create_table(spark, path, schema=SCHEMA, statistics=("at",), change_data_feed=False)
             delta.set_property(spark, path, "delta.appendOnly", "true")
-        row = (datetime.now(UTC), _user(), socket.gethostname(), topic, partition, offset)
+        row = (datetime.now(UTC), this_user(), socket.gethostname(), topic, partition, offset)
         spark.createDataFrame([row], SCHEMA).coalesce(1).write.format("delta").mode("append").save(path)
     except StorageError:
         raise
@@ -49,7 +49,7 @@ def log_opening(spark: SparkSession, path: str, *, topic: str, partition: int, o
         ) from None
 
 
-def _user() -> str:
+def this_user() -> str:
     """The name of the user that this process runs as: the system's, not what the environment claims."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

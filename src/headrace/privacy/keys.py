@@ -16,11 +16,13 @@ from headrace.privacy.ring import KEY_BYTES, Edit, KeyRing, parse_ring, ring_tex
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.protect import Encrypt, Pseudonym
 
-__all__ = ["KEY_BYTES", "SEAL", "KeyRing", "change_ring", "column_key", "ensure_keys", "needed_keys", "open_ring", "pseudonym_key",
-           "worker_chain", "worker_key"]  # fmt: skip
+__all__ = ["ERASURES", "KEY_BYTES", "SEAL", "KeyRing", "change_ring", "column_key", "ensure_keys", "needed_keys", "open_ring",
+           "pseudonym_key", "worker_chain", "worker_key"]  # fmt: skip
 
 SEAL = "seal"
 """Name of the key that seals quarantined payloads."""
+ERASURES = "erasures"
+"""Name of the key that signs records of erasures."""
 _PSEUDONYM = "pseudonym/"
 
 
@@ -43,6 +45,8 @@ def needed_keys(pipeline: Pipeline) -> list[str]:
     """Names of the keys that a pipeline's streams are written with."""
     names = {SEAL}
     for stream in pipeline.spec.streams.values():
+        if stream.subject:
+            names.add(ERASURES)
         for protection in stream.protect.values():
             if isinstance(protection, Pseudonym):
                 names.add(pseudonym_key(protection.pseudonym))

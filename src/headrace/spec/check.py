@@ -17,6 +17,7 @@ from headrace.spec.check_duplicates import check_duplicates
 from headrace.spec.check_features import check_features
 from headrace.spec.check_protect import check_domains, check_protect
 from headrace.spec.check_protected_use import check_protected_use
+from headrace.spec.check_subject import check_subject
 from headrace.spec.environment import has_reference
 from headrace.spec.kafka_options import problems as option_problems
 from headrace.spec.paths import UNKNOWN
@@ -131,6 +132,7 @@ def _check_stream(pipeline: Pipeline, name: str, document: Document) -> Iterable
     for column in sorted(set(clear) & RESERVED - {stream.event_time, stream.known_at}):
         yield document.problem(f"column name {column!r} is reserved; choose another", *key)
     yield from check_protect(stream, clear, document, (*key, "protect"))
+    yield from check_subject(stream, normalized, document, (*key, "subject"))
     yield from check_duplicates(stream, normalized, document, key)
     yield from _check_expectations(pipeline, name, clear, document)
 

@@ -66,6 +66,10 @@ class Stream(Section):
     protect: dict[str, Protection] = Field(
         default={}, description="column, or path such as billing.name or contacts[].email: what is written in its place"
     )
+    subject: dict[Name, str] = Field(
+        default={},
+        description="kind of identifier (such as email): the field, or path, that names the person whom a record is about",
+    )
     privacy: Privacy | None = Field(default=None, description="of this stream, if other than the pipeline's")
     duplicates: Duplicates | None = Field(default=None, description="how copies that a producer sends are known")
     unknown_fields: Literal["ignore", "quarantine", "evolve"] = Field(
@@ -97,6 +101,12 @@ class Stream(Section):
             if path is not None:
                 found[path] = protection
         return found
+
+    @property
+    def subjects(self) -> dict[str, Path]:
+        """What ``subject`` says: kind of identifier to the steps of its path."""
+        paths = {kind: parse_path(text) for kind, text in self.subject.items()}
+        return {kind: path for kind, path in paths.items() if path is not None}
 
     @property
     def closed(self) -> dict[Path, Protection]:

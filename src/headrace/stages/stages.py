@@ -116,8 +116,11 @@ def labelled(records: DataFrame, way: Way) -> DataFrame:
 
 
 def without_statistics(way: Way) -> set[str]:
-    """Columns whose least and greatest value must not be in the table's log: protected ones, and what looks personal by name."""
-    return {path[0] for path in way.stream.closed} | way.left_open.columns
+    """Columns whose least and greatest value must not be in the table's log: protected ones, those that name a person, and what
+    looks personal by name.
+    """  # fmt: skip
+    named = {path[0] for path in way.stream.subjects.values()}
+    return {path[0] for path in way.stream.closed} | named | way.left_open.columns
 
 
 def finished(rows: DataFrame, way: Way, *, keep_payload: bool = True) -> DataFrame:

@@ -3,9 +3,9 @@
 from headrace.lake.maintain.compaction import compact, small_files
 from headrace.lake.maintain.log_cleanup import clean_log, removable_commits
 from headrace.lake.maintain.retention import Limit, expired_rows, remove_expired
-from headrace.lake.maintain.vacuum import removable_files, vacuum
+from headrace.lake.maintain.vacuum import removable_files, unreferenced_files, vacuum
 
 __all__ = [
     "Limit", "clean_log", "compact", "expired_rows", "removable_commits", "removable_files", "remove_expired", "small_files",
-    "vacuum",
+    "unreferenced_files", "vacuum",
 ]  # fmt: skip

@@ -19,8 +19,19 @@ def removable_files(spark: SparkSession, path: str, *, keep: timedelta) -> int:
         return _session(spark).sql(f"{_statement(path, keep)} DRY RUN").count()
 
 
+def unreferenced_files(spark: SparkSession, path: str) -> list[str]:
+    """Data files and files of the change data feed that the table's newest version does not need; a batch that is being
+    written is among them.
+    """  # fmt: skip
+    with _quiet(spark):
+        found = _session(spark).sql(f"{_statement(path, timedelta(0))} DRY RUN").collect()
+    return sorted(row["path"] for row in found if row["path"].endswith(".parquet"))
+
+
 def vacuum(spark: SparkSession, path: str, *, keep: timedelta) -> int:
-    """Remove them; how many went. Safe beside a writer, as long as no batch takes longer than ``keep`` (a day or more)."""
+    """Remove them; how many went. Safe beside a writer, as long as no batch takes longer than ``keep`` (a day or more); less
+    only for who holds the table's lease, between two batches.
+    """  # fmt: skip
     from delta.tables import DeltaTable
 
     session = _session(spark)
@@ -45,8 +56,14 @@ def _quiet(spark: SparkSession) -> Generator[None]:
 
 
 def _session(spark: SparkSession) -> SparkSession:
-    """Delta refuses less than the table's own duration of 7 days; the pipeline file says how long, and no less than a day."""
+    """Delta refuses less than the table's own duration of 7 days; the pipeline file says how long, and no less than a day.
+
+    It lists folders in as many tasks as Spark would discover partitions in: 10,000, which take seconds where there are few cores.
+    """
     session = spark.newSession()
+    session.conf.set(
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism", 2 * spark.sparkContext.defaultParallelism
+    )
     session.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
     return session
 
