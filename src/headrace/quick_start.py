@@ -1,4 +1,4 @@
-"""Makes every later start of Spark take half the time.
+"""Makes every later start of Spark on this machine a quicker one.
 
 python -m headrace.quick_start       once for each set-up: half a minute, 190 MB in the cache
 """
@@ -30,7 +30,7 @@ def make_archive(*, notify: Callable[[str], None]) -> Path:
     archive = archive_path(fetch(SPARK, notify=notify))
     if archive.exists():
         return archive
-    notify("Preparing the classes of Spark once, so that every later command starts in half the time (half a minute).")
+    notify("Preparing the classes of Spark once, so that every later command starts sooner (half a minute).")
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=archive.parent) as scratch:

@@ -45,11 +45,14 @@ class Journal:
     """What was judged, case by case; kept in a file, a run that was stopped goes on where it was."""
 
     def __init__(self, file: Path | None) -> None:
-        self._file, self._lock = file, threading.Lock()
+        self._file, self._lock, self._commit = file, threading.Lock(), _commit()
         self.found: dict[Case, Findings] = {}
+        self.commits = {self._commit}
+        """Of the code that was struck."""
         with suppress(FileNotFoundError):
             for line in file.read_text(encoding="utf-8").splitlines() if file else ():
                 noted = json.loads(line)
+                self.commits.add(noted.pop("commit"))
                 self.found[noted.pop("point"), noted.pop("mode")] = Findings(**noted)
 
     def note(self, case: Case, findings: Findings) -> None:
@@ -57,7 +60,8 @@ class Journal:
             self.found[case] = findings
             if self._file is not None:
                 with self._file.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps({"point": case[0], "mode": case[1], **asdict(findings)}) + "\n")
+                    noted = {"commit": self._commit, "point": case[0], "mode": case[1], **asdict(findings)}
+                    lines.write(json.dumps(noted) + "\n")
 
 
 def main() -> int:
@@ -114,7 +118,7 @@ def crash(harness: Harness, options: argparse.Namespace, console: Console, journ
 
         for done in [both.submit(strike_all), both.submit(kill_all)]:
             done.result()
-    report(journal.found, options, points=len(chosen), console=console)
+    report(journal, options, points=len(chosen), console=console)
 
 
 def strike(harness: Harness, cases: list[Case]) -> Iterator[Case]:
@@ -155,8 +159,9 @@ def _require(right: bool, case: Case, *told: object) -> None:
         raise SystemExit(f"{' / '.join(case)}: the crash, its recovery or its account went another way: {told}")
 
 
-def report(found: dict[Case, Findings], options: argparse.Namespace, *, points: int, console: Console) -> None:
+def report(journal: Journal, options: argparse.Namespace, *, points: int, console: Console) -> None:
     """Print the table; write the result file where nothing was left out."""
+    found = journal.found
     modes = sorted({mode for _, mode in found})
     table = Table(title="records lost + repeated + changed, by point and mode")
     for column in ("point", *modes):
@@ -165,9 +170,6 @@ def report(found: dict[Case, Findings], options: argparse.Namespace, *, points: 
         cells = [found.get((name, mode)) for mode in modes]
         table.add_row(name, *("" if cell is None else str(_wrong(cell)) for cell in cells))
     console.print(table)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     kills = sum(1 for name, mode in found if mode == "kill" and not name.startswith("random")) + options.kills
     figures = {
         "points": points, "modes": modes, "cases": len(found), "kills": kills, "random_kills": options.kills,
@@ -175,11 +177,16 @@ def report(found: dict[Case, Findings], options: argparse.Namespace, *, points: 
         "lost": sum(len(findings.lost) for findings in found.values()),
         "repeated": sum(len(findings.repeated) for findings in found.values()),
         "changed": sum(len(findings.changed) + len(findings.disordered) for findings in found.values()),
-        "seed": options.seed, "commit": commit.stdout.strip(),
+        "seed": options.seed, "commits": sorted(journal.commits),
     }  # fmt: skip
     console.print_json(json.dumps(figures))
     if not options.points:
         RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _wrong(findings: Findings) -> int:

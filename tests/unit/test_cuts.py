@@ -36,7 +36,9 @@ def test_another_error_is_raised_at_once_and_a_cut_one_when_time_is_up() -> None
 
 
 def test_a_broker_that_did_not_answer_in_time_is_one_sentence() -> None:
-    assert str(unreachable("h:1", TimeoutError(), {})).startswith("no Kafka broker answers at h:1 (timed out); start it")
+    assert str(unreachable("h:1", TimeoutError(), {})).startswith(
+        "no Kafka broker answers at h:1 (timed out); start it"
+    )
 
 
 def test_with_patience_a_timeout_is_asked_again_in_short_pieces_until_one_gives_up() -> None:

@@ -1,4 +1,4 @@
-"""The classes of Spark and Delta as Java keeps them, loaded and verified once: a JVM that finds them starts in half the time.
+"""The classes of Spark and Delta as Java keeps them, loaded and verified once: a JVM that finds them starts sooner.
 
 A class-data archive is Java's own (JEP 350). It holds for one Java and one set of jars: where any of these changes it is not
 used, and nothing else happens. ``headrace.quick_start`` makes it.
