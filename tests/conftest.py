@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from quarantined import Lake
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
-os.environ.setdefault(
-    "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1"
-)  # short lives gain nothing from a slow, thorough compiler
+QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+"""For JVMs with short lives, which gain nothing from a slow and thorough compiler (with Java's usual room for what it compiles)."""
+os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
 ROOT = Path(__file__).parents[1]
 DEMO_TIMEOUT_S = 1500
 
@@ -142,8 +142,9 @@ def flights_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
     }
     try:
         begun = home / "lake" / "checkpoints" / "ingest" / "upcoming" / "offsets" / "0"
-        interrupted = run_headrace("demo", "--home", str(home), environment={}, interrupt_when=begun)
-        finished = run_headrace("demo", "--home", str(home), environment={})
+        as_shipped = {"SPARK_SUBMIT_OPTS": ""}
+        interrupted = run_headrace("demo", "--home", str(home), environment=as_shipped, interrupt_when=begun)
+        finished = run_headrace("demo", "--home", str(home), environment=as_shipped)
         yield DemoRun(home, environment, interrupted, finished)
     finally:
         run_headrace("down", environment=environment)

@@ -73,7 +73,9 @@ def main() -> int:
     options = parser.parse_args()
     console, journal = Console(), Journal(options.journal)
     make_archive(notify=console.print)
-    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")  # short lives need no more
+    os.environ.setdefault(
+        "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+    )
     with tempfile.TemporaryDirectory(prefix="headrace-crash-") as made:
         folder = Path(made)
         broker = KafkaBroker(folder / "kafka")
