@@ -306,7 +306,9 @@ SUITES = {
         type="expect_column_values_to_match_regex",
         kwargs={"column": "id", "regex": "(?{system('id')})"},
     ),
-    "a rule's name that steers a terminal": _rule("rule_id must be", meta={"rule_id": "\x1b[2J"}),
+    "a rule's name that steers a terminal": _rule(
+        None, meta={"rule_id": "\x1b[2J"}
+    ),  # shown as an escape: test_quarantine
     "a rule's name of 10,000 letters": _rule("rule_id must be", meta={"rule_id": "x" * 10_000}),
     "notes with a script": _rule(None, notes="<script>fetch('http://TRAP')</script>"),
     "numbers of 5,000 digits": Case(
