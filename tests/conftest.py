@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from short_lives import QUICK
 
 if TYPE_CHECKING:
     from ingested import Ingested
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from quarantined import Lake
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
-QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
-"""For JVMs with short lives, which gain nothing from a slow and thorough compiler (with Java's usual room for what it compiles)."""
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
 ROOT = Path(__file__).parents[1]
 DEMO_TIMEOUT_S = 1500

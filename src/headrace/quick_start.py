@@ -15,6 +15,7 @@ from typing import Any
 
 from headrace.embedded.class_archive import archive_path
 from headrace.embedded.jars import SPARK, fetch
+from headrace.embedded.java import find_java
 from headrace.errors import HeadraceError, StorageError
 from headrace.session import spark_session
 
@@ -27,7 +28,7 @@ def make_archive(*, notify: Callable[[str], None]) -> Path:
 
     Raises PrerequisiteError as :func:`fetch` does, StorageError where the cache can't be written.
     """
-    archive = archive_path(fetch(SPARK, notify=notify))
+    archive = archive_path(find_java(), fetch(SPARK, notify=notify))
     if archive.exists():
         return archive
     notify("Preparing the classes of Spark once, so that every later command starts sooner (half a minute).")

@@ -65,30 +65,30 @@ def spark_session(
 
     Raises PrerequisiteError where Java is missing or, under ``spark-submit``, the Delta or Kafka jars are.
     """
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    if not submitted:
+    java, local = None, (master or "local").startswith("local")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
         java = find_java()
         os.environ.setdefault("JAVA_HOME", str(java.path.parent.parent))
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        if (master or "local").startswith("local"):
+        if local:
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(app)
     for name, value in _ALWAYS.items():
         builder = builder.config(name, value)
-    if not submitted:
+    if java is not None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
         builder = builder.master(master or f"local[{cores}]").config("spark.sql.shuffle.partitions", str(cores))
         builder = builder.config("spark.driver.memory", driver_memory)
         jars, options = fetch(SPARK, notify=notify), f"-Dlog4j2.configurationFile={_log_settings()}"
-        if (master or "local").startswith("local"):  # one JVM: nothing is to be sent to others
+        if local:  # one JVM: nothing is to be sent to others
             builder = builder.config("spark.driver.extraClassPath", os.pathsep.join(map(str, jars)))
-            builder = builder.config("spark.driver.extraJavaOptions", f"{options} {jvm_options(jars)}")
+            builder = builder.config("spark.driver.extraJavaOptions", f"{options} {jvm_options(java, jars)}")
         else:
             builder = builder.config("spark.jars", ",".join(map(str, jars)))
             builder = builder.config("spark.driver.extraJavaOptions", options)
-        loopback = _LOOPBACK if (master or "local").startswith("local") else {}
+        loopback = _LOOPBACK if local else {}
         for name, value in {**_LOCAL, **loopback}.items():
             builder = builder.config(name, value)
     for name, value in (settings or {}).items():

@@ -27,6 +27,7 @@ from points import POINTS
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from short_lives import QUICK
 
 from headrace.embedded.kafka import KafkaBroker
 from headrace.quick_start import make_archive
@@ -73,9 +74,7 @@ def main() -> int:
     options = parser.parse_args()
     console, journal = Console(), Journal(options.journal)
     make_archive(notify=console.print)
-    os.environ.setdefault(
-        "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
-    )
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
     with tempfile.TemporaryDirectory(prefix="headrace-crash-") as made:
         folder = Path(made)
         broker = KafkaBroker(folder / "kafka")

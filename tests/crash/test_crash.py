@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from harness import RECORDS, Harness, Kills, compile_faults
 from oracle import judge
+from planted import lost, repeated
 from points import POINTS, SKIPPED
 
 KILLS = 15
@@ -112,14 +113,6 @@ def test_kills_at_random_while_records_come_in_lose_nothing_and_repeat_nothing(h
     found = kills.judge()
     assert found.records == kills.sent, f"seed {SEED}"
     assert found.clean, f"seed {SEED}: {found}"
-
-
-def lost(rows: pa.Table) -> pa.Table:
-    return rows.slice(1)
-
-
-def repeated(rows: pa.Table) -> pa.Table:
-    return pa.concat_tables([rows, rows.slice(3, 1)])
 
 
 def invented(rows: pa.Table) -> pa.Table:

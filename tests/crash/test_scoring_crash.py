@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from harness import Harness, compile_faults
 from oracle import Findings, judge_predictions
+from planted import lost, repeated
 from points import SCORING_POINTS
 
 PREFIX, ASKED = "crashrides", 6
@@ -59,14 +60,6 @@ def test_each_request_is_answered_once_and_published(scored: Scored) -> None:
     found = scored.judge()
     assert found.records == ASKED * (len(SCORING_POINTS) + 2)
     assert found.clean, found
-
-
-def lost(rows: pa.Table) -> pa.Table:
-    return rows.slice(1)
-
-
-def repeated(rows: pa.Table) -> pa.Table:
-    return pa.concat_tables([rows, rows.slice(3, 1)])
 
 
 def invented(rows: pa.Table) -> pa.Table:

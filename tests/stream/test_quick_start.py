@@ -12,6 +12,7 @@ import pytest
 
 from headrace.embedded.class_archive import archive_path, jvm_options
 from headrace.embedded.jars import SPARK, fetch
+from headrace.embedded.java import find_java
 from headrace.errors import StorageError
 from headrace.quick_start import make_archive
 
@@ -37,16 +38,17 @@ def test_a_session_takes_most_of_its_classes_from_the_archive(tmp_path: Path) ->
 
 
 def test_an_archive_is_of_one_java_and_one_set_of_jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = find_java()
     jars = [Path(shutil.copy2(jar, tmp_path)) for jar in fetch(SPARK)[:2]]
-    assert archive_path(jars) == archive_path(jars) != archive_path(jars[:-1])
+    assert archive_path(java, jars) == archive_path(java, jars) != archive_path(java, jars[:-1])
     monkeypatch.setenv("HEADRACE_CACHE", str(tmp_path))
-    assert jvm_options(jars) == ""  # where there is none, nothing is asked for
-    archive = archive_path(jars)
+    assert jvm_options(java, jars) == ""  # where there is none, nothing is asked for
+    archive = archive_path(java, jars)
     archive.parent.mkdir()
     archive.touch()
-    assert f"-XX:SharedArchiveFile={archive}" in jvm_options(jars)
+    assert f"-XX:SharedArchiveFile={archive}" in jvm_options(java, jars)
     os.utime(jars[0])
-    assert archive_path(jars) != archive, "a jar that was changed has classes of its own"
+    assert archive_path(java, jars) != archive, "a jar that was changed has classes of its own"
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

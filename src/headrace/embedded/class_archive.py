@@ -11,19 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.embedded.jars import cache_folder, pyspark_jars
-from headrace.embedded.java import find_java
+from headrace.embedded.java import Java
 
 _QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
-def jvm_options(jars: Sequence[Path]) -> str:
-    """What a JVM with ``jars`` ahead of Spark's own is started with: its archive, if there is one."""
-    archive = archive_path(jars)
+def jvm_options(java: Java, jars: Sequence[Path]) -> str:
+    """What a JVM of ``java`` with ``jars`` ahead of Spark's own is started with: its archive, if there is one."""
+    archive = archive_path(java, jars)
     return f"-XX:SharedArchiveFile={archive} {_QUIET}" if archive.exists() else ""
 
 
-def archive_path(jars: Sequence[Path]) -> Path:
+def archive_path(java: Java, jars: Sequence[Path]) -> Path:
     """Where the archive for this Java and these jars is, or would be."""
-    java = find_java().path.resolve()
-    told = [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in (java, *jars, *pyspark_jars())]
+    told = [
+        f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}"
+        for file in (java.path.resolve(), *jars, *pyspark_jars())
+    ]
     return cache_folder() / "classes" / f"{hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:16]}.jsa"

@@ -44,20 +44,13 @@ def find_answers(spark: SparkSession, pipeline: Pipeline, ids: Iterable[str], *,
     ids, layout = frozenset(ids), Layout(pipeline.spec.lake.root)
     if not ids or pipeline.spec.model is None:
         return Answers()
-    predictions, old, snapshots = 0, set[str](), dict[str, int]()
-    path = layout.predictions(pipeline.spec.model.name)
-    if delta.exists(spark, path):
-        predictions = _chosen(spark, path, pipeline, ids, ring=ring).count()
-    runs = {run: layout.snapshot(run) for run in files.names(spark, layout.snapshots)}
-    tables = {run: table for run, table in runs.items() if delta.exists(spark, table)}
-    for run, table in tables.items():
-        rows = _chosen(spark, table, pipeline, ids, ring=ring).count()
-        if rows:
-            snapshots[run] = rows
-    for table in [path, *tables.values()]:
-        if delta.exists(spark, table) and _in_old_files(spark, table, pipeline, ids, ring=ring):
-            old.add(table)
-    return Answers(predictions, snapshots, frozenset(old))
+    predictions = layout.predictions(pipeline.spec.model.name)
+    runs = {layout.snapshot(run): run for run in files.names(spark, layout.snapshots)}
+    tables = [table for table in (predictions, *runs) if delta.exists(spark, table)]
+    rows = {table: _chosen(spark, table, pipeline, ids, ring=ring).count() for table in tables}
+    old = frozenset(table for table in tables if _in_old_files(spark, table, pipeline, ids, ring=ring))
+    snapshots = {run: rows[table] for table, run in runs.items() if rows.get(table)}
+    return Answers(rows.get(predictions, 0), snapshots, old)
 
 
 def erase_predictions(

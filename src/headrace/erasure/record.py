@@ -86,15 +86,16 @@ def signed(record: Record, *, ring: KeyRing) -> str:
 def read_record(text: str, *, ring: KeyRing) -> tuple[Record, str | None]:
     """A record, and why its signature does not hold, or None where it does. Raises ValueError where it is no record."""
     body: dict[str, Any] = json.loads(text)
-    mac, problem = str(body.pop("hmac", "")), None
+    mac = str(body.pop("hmac", ""))
     try:
-        expected = _mac(body, ring.key(ERASURES, int(body["key_version"])))
-        problem = None if hmac.compare_digest(mac, expected) else "it was changed after it was signed"
-        fields = {name: body[name] for name in Record.__dataclass_fields__}
-    except KeyRingError as error:
-        problem, fields = str(error), {name: body[name] for name in Record.__dataclass_fields__}
+        version, fields = int(body["key_version"]), {name: body[name] for name in Record.__dataclass_fields__}
     except (KeyError, TypeError) as error:
         raise ValueError("a field is missing") from error
+    try:
+        expected = _mac(body, ring.key(ERASURES, version))
+        problem = None if hmac.compare_digest(mac, expected) else "it was changed after it was signed"
+    except KeyRingError as error:
+        problem = str(error)
     plan = {
         table: Planned(tuple((int(p), int(o)) for p, o in one["places"]), tuple(one["days"]), int(one["version"]))
         for table, one in fields.pop("plan").items()
@@ -103,7 +104,7 @@ def read_record(text: str, *, ring: KeyRing) -> tuple[Record, str | None]:
 
 
 def read_records(spark: SparkSession, folder: str, *, ring: KeyRing) -> list[tuple[Record, str | None]]:
-    """All records, oldest first, each with why its signature does not hold, if so. A file that is no record is left out."""
+    """All records, oldest first, each with why its signature does not hold, if so. Raises ValueError where one is no record."""
     found: list[tuple[Record, str | None]] = []
     for name in files.names(spark, folder):
         text = files.read_text(spark, f"{folder}/{name}") if name.endswith(".json") else None

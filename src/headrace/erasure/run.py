@@ -24,7 +24,7 @@ from headrace.ingest.erase import erase_errand, erase_handler
 from headrace.lake import delta
 from headrace.lake.erase import ERASE, erase_places, purge
 from headrace.lake.errands import Errands
-from headrace.lake.layout import Layout
+from headrace.lake.layout import EVENTS, Layout
 from headrace.lake.lease import Lease, leased
 from headrace.lake.log import newest_first, read_log
 from headrace.privacy.keys import KeyRing
@@ -35,7 +35,6 @@ from headrace.spec.pipeline import Pipeline
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_EVENTS = "events/"
 _ROUNDS = 5
 """So often is looked again for rows that came meanwhile."""
 
@@ -149,7 +148,7 @@ class Eraser:
 
     def _carry_out(self, record: Record, leases: dict[str, Lease]) -> Record:
         """What the record plans: requests before events, by which they are found."""
-        for name in sorted(record.plan, key=lambda name: (name.startswith(_EVENTS), name)):
+        for name in sorted(record.plan, key=lambda name: (name.startswith(EVENTS), name)):
             if self.stop.is_set():
                 raise KeyboardInterrupt
             self.on_table(name)
@@ -163,8 +162,8 @@ class Eraser:
 
     def _carry_out_one(self, record: Record, name: str, planned: Planned, lease: Lease | None) -> int:
         spark, layout = self.spark, self._layout
-        if name.startswith(_EVENTS):
-            path = layout.events(name.removeprefix(_EVENTS))
+        if name.startswith(EVENTS):
+            path = layout.events(name.removeprefix(EVENTS))
             errand = erase_errand(table=name, erasure=record.id, places=planned.places, days=planned.days)
             told = Asking(
                 spark=spark, errands=Errands(spark, layout.errands), errand=errand, stop=self.stop, tell=self.tell,
@@ -243,7 +242,7 @@ class Eraser:
             yield f"{name}: of {rows} rows nobody can tell whom they are about (a retired key, or they do not open)"
         for name, stream in self.pipeline.spec.streams.items():
             if not stream.subject and delta.exists(self.spark, self._layout.events(name)):
-                yield f"{_EVENTS}{name} was not searched: its stream declares no subject"
+                yield f"{EVENTS}{name} was not searched: its stream declares no subject"
 
     def _path(self, name: str) -> str:
         return f"{self._layout.root}/{name}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from headrace.connections import Broker
 from headrace.erasure.find import Found
-from headrace.ingest.source import TIMEOUT_S, client_settings
+from headrace.ingest.source import TIMEOUT_S, client_settings, topic_settings
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,10 @@ class Kept:
 
 def kept_in(broker: Broker, topic: str) -> Kept | None:
     """What the broker says of a topic, or None where it does not answer or knows no such topic."""
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient, ConfigResource
-
-    admin = AdminClient(client_settings(broker.bootstrap, broker.options))
-    asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    try:
-        settings = admin.describe_configs([asked], request_timeout=TIMEOUT_S)[asked].result(TIMEOUT_S)
-    except (KafkaException, TimeoutError):
+    settings = topic_settings(broker, topic)
+    if settings is None:
         return None
-    policy, kept = str(settings["cleanup.policy"].value), int(settings["retention.ms"].value)
+    policy, kept = settings["cleanup.policy"], int(settings["retention.ms"])
     by_time = "delete" in policy and kept >= 0
     return Kept("compact" in policy, timedelta(milliseconds=kept) if by_time else None)
 

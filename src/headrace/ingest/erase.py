@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from headrace.ingest.clerk import Handler
 from headrace.lake.erase import ERASE, Place, erase_places, purge
 from headrace.lake.errands import Errand, new_errand
-from headrace.lake.layout import Layout
+from headrace.lake.layout import EVENTS, Layout
 from headrace.lake.lease import Lease
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-_STREAMS = "events/"
 
 
 def erase_errand(*, table: str, erasure: str, places: Sequence[Place], days: Sequence[str]) -> Errand:
@@ -30,7 +28,7 @@ def erase_handler(spark: SparkSession, layout: Layout) -> Handler:
     """Carries erasures out; gives back ``rows`` (verdict to rows that went) and ``files`` (removed). Safe to repeat."""
 
     def carry_out(errand: Errand, lease: Lease) -> Mapping[str, Any]:
-        path, told = layout.events(errand.table.removeprefix(_STREAMS)), errand.arguments
+        path, told = layout.events(errand.table.removeprefix(EVENTS)), errand.arguments
         places: list[Place] = [(int(partition), int(offset)) for partition, offset in told["places"]]
         rows: dict[str, int] = {}
         if places:

@@ -18,7 +18,7 @@ from headrace.ingest.clerk import Handler
 from headrace.ingest.position import last_fixing
 from headrace.lake import delta
 from headrace.lake.errands import Errand, Errands, new_errand
-from headrace.lake.layout import Layout
+from headrace.lake.layout import EVENTS, Layout
 from headrace.lake.lease import Lease, leased
 from headrace.lake.ledger import first_unrecorded
 from headrace.lake.maintain import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 MAINTAIN = "maintain"
-_EVENTS = "events/"
 
 
 @dataclass
@@ -98,7 +97,7 @@ def maintain(
             found.expired, found.compacted = dict(told["expired"]), int(told["compacted"])
         found.files = (removable_files if dry_run else vacuum)(spark, table.path, keep=keep)
         if table.owned:
-            ledger = Layout(pipeline.spec.lake.root).ledger(table.name.removeprefix(_EVENTS))
+            ledger = Layout(pipeline.spec.lake.root).ledger(table.name.removeprefix(EVENTS))
             needed = first_needed(spark, table.path, ledger=ledger)
             removable = removable_commits(spark, table.path, keep=keep, needed=needed)
             found.commits = len(removable) if dry_run else clean_log(spark, table.path, keep=keep, needed=needed)
@@ -114,7 +113,7 @@ def maintain_handler(spark: SparkSession, pipeline: Pipeline) -> Handler:
 
     def carry_out(errand: Errand, lease: Lease) -> Mapping[str, Any]:
         chosen = [Limit(tuple(one["verdicts"]), date.fromisoformat(one["day"])) for one in errand.arguments["limits"]]
-        name = errand.table.removeprefix(_EVENTS)
+        name = errand.table.removeprefix(EVENTS)
         told = {"stream": name, "spec": errand.arguments["spec"]}
         return _carried_out(spark, layout.events(name), chosen, told=told, lease=lease)
 
@@ -185,7 +184,7 @@ class _Kept:
 def _tables(pipeline: Pipeline) -> Iterator[_Kept]:
     layout, spec = Layout(pipeline.spec.lake.root), pipeline.spec
     for name, stream in spec.streams.items():
-        yield _Kept(f"{_EVENTS}{name}", layout.events(name), stream, owned=True)
+        yield _Kept(f"{EVENTS}{name}", layout.events(name), stream, owned=True)
         yield _Kept(f"drift/{name}", layout.drift(name))
     if spec.model is not None and spec.features is not None:
         model = spec.model.name

@@ -15,7 +15,7 @@ import numpy as np
 from headrace.connections import Broker
 from headrace.errors import AccountingError
 from headrace.ingest.driver_read import END_TIME, FIRST_TIME
-from headrace.ingest.source import TIMEOUT_S, client_settings, held_offsets, unreachable
+from headrace.ingest.source import client_settings, held_offsets, topic_settings, unreachable
 from headrace.lake.ledger.recount import Recount, Spans
 
 AT_ONCE = 10_000
@@ -105,16 +105,8 @@ def count_records(broker: Broker, topic: str, batches: Sequence[Spans]) -> list[
 
 def is_compacted(broker: Broker, topic: str) -> bool:
     """Whether Kafka may delete single records of the topic; True too where it does not say."""
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient, ConfigResource
-
-    admin = AdminClient(client_settings(broker.bootstrap, broker.options))
-    asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    try:
-        settings = admin.describe_configs([asked], request_timeout=TIMEOUT_S)[asked].result(TIMEOUT_S)
-    except (KafkaException, TimeoutError):
-        return True
-    return "compact" in str(settings["cleanup.policy"].value)
+    settings = topic_settings(broker, topic)
+    return settings is None or "compact" in settings["cleanup.policy"]
 
 
 def _raise_errors(messages: list[Any]) -> None:

@@ -12,6 +12,7 @@ from headrace.ingest.clerk import Handler
 from headrace.ingest.replay import REPLAY, release
 from headrace.ingest.selection import Selection
 from headrace.lake.errands import Errand, new_errand
+from headrace.lake.layout import EVENTS
 from headrace.lake.lease import Lease
 from headrace.spec import load
 from headrace.spec.pipeline import Pipeline
@@ -19,13 +20,11 @@ from headrace.spec.pipeline import Pipeline
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_STREAMS = "events/"
-
 
 def replay_errand(pipeline: Pipeline, *, stream: str, selection: Selection) -> Errand:
     """Ask that these rows go their way again, by the pipeline file as it is now."""
     told = {"pipeline": str(pipeline.file.absolute()), "spec": pipeline.version, **selection.as_arguments()}
-    return new_errand(table=f"{_STREAMS}{stream}", verb=REPLAY, arguments=told)
+    return new_errand(table=f"{EVENTS}{stream}", verb=REPLAY, arguments=told)
 
 
 def replay_handler(spark: SparkSession, pipeline: Pipeline) -> Handler:
@@ -37,7 +36,7 @@ def replay_handler(spark: SparkSession, pipeline: Pipeline) -> Handler:
     def carry_out(errand: Errand, lease: Lease) -> Mapping[str, Any]:
         current = _as_asked(pipeline, errand)
         selection = Selection.from_arguments(errand.arguments)
-        stream = errand.table.removeprefix(_STREAMS)
+        stream = errand.table.removeprefix(EVENTS)
         return release(spark, current, stream=stream, selection=selection, request=errand.id, lease=lease)
 
     return carry_out

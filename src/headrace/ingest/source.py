@@ -124,6 +124,20 @@ def held_offsets(
         consumer.close()
 
 
+def topic_settings(broker: Broker, topic: str) -> dict[str, str] | None:
+    """What the broker says of a topic's settings, or None where it does not answer, or does not say."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient, ConfigResource
+
+    admin = AdminClient(client_settings(broker.bootstrap, broker.options))
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    try:
+        settings = admin.describe_configs([asked], request_timeout=TIMEOUT_S)[asked].result(TIMEOUT_S)
+    except (KafkaException, TimeoutError):
+        return None
+    return {name: str(setting.value) for name, setting in settings.items()}
+
+
 class Topic:
     """What Kafka says of one topic now. All methods raise BrokerError where it can't be reached or the topic is absent."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EVENTS = "events/"
+"""What the name of a stream's table begins with, in leases, errands and messages; the stream's own name follows."""
+
 
 @dataclass(frozen=True)
 class Layout:
