@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SUITES = ("start", "ingest", "duplicates", "drift", "ledger", "audit", "latency", "headers", "long_life")
+SUITES = ("start", "stop", "ingest", "duplicates", "drift", "ledger", "audit", "latency", "headers", "long_life")
 
 
 def main() -> int:

@@ -31,7 +31,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long variants too (hours)")
 
 
+SHARED = ("flights_demo", "poisoned", "wronged")
+"""What costs most to make: all tests that use one of these run in one process, which makes it once."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that run together, where several processes share the suite; long variants are left out unless asked for."""
+    for item in items:
+        shared = (name for name in SHARED if name in getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(next(shared, str(item.path.relative_to(ROOT)))))
     if not config.getoption("--long"):
         skip = pytest.mark.skip(reason="a long variant: run with --long")
         for item in items:
