@@ -8,7 +8,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.connections import Tracking
 from headrace.errors import ModelError
@@ -26,6 +26,7 @@ _QUIET = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for results
 }
 
 
@@ -55,8 +56,21 @@ def open_tracking(tracking: Tracking) -> str:
         if found is None:
             return mlflow.create_experiment(tracking.experiment, artifact_location=tracking.artifacts)
     except Exception as error:
-        raise ModelError(f"{_shown(tracking.uri)}: {_why(error)}") from None
+        raise _told(error) from None
     return found.experiment_id
+
+
+@contextmanager
+def running(experiment: str, *, name: str) -> Generator[str]:
+    """A run in the store that is open; its id. Raises ModelError where MLflow refuses something inside, or stops answering."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
+            yield active.info.run_id
+    except MlflowException as error:
+        raise _told(error) from None
 
 
 def log_booster(booster: xgb.Booster, *, example: pa.Table) -> tuple[str, str]:
@@ -86,7 +100,9 @@ def register(name: str, *, model_uri: str, run_id: str, tags: dict[str, str]) ->
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = client.create_model_version(name, model_uri, run_id, tags=tags)
+    version = client.create_model_version(
+        name, model_uri, run_id, tags=tags, model_id=model_uri.removeprefix("models:/")
+    )
     return int(version.version)
 
 
@@ -104,7 +120,7 @@ def alias_version(name: str, alias: str) -> int | None:
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise
+        raise _told(error) from None
 
 
 def champion_version(name: str, alias: str) -> int:
@@ -150,7 +166,13 @@ def _client() -> MlflowClient:
     return MlflowClient()
 
 
-def _why(error: Any) -> str:
+def _told(error: Exception) -> ModelError:
+    import mlflow
+
+    return ModelError(f"{_shown(mlflow.get_tracking_uri())}: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
     """The sentence for a store that does not answer, or refuses the log-in."""
     text = str(error).strip()
     if re.search(r"\b401\b|Unauthorized|not authenticated|INVALID_CREDENTIALS", text):

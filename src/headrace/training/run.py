@@ -71,8 +71,7 @@ def train(
     experiment = registry.open_tracking(tracking)
     notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")
     dataset = build_dataset(spark, pipeline, as_of=as_of)
-    with mlflow.start_run(experiment_id=experiment, run_name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as active:
-        run_id = active.info.run_id
+    with registry.running(experiment, name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as run_id:
         path = Layout(pipeline.spec.lake.root).snapshot(run_id)
         write_snapshot(dataset.frame, path)
         rows = read_snapshot(spark, path)
