@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -36,9 +36,14 @@ def _values(count: int, share: float) -> Iterator[tuple[int, str]]:
 
 def produce(bootstrap: str, topic: str, *, count: int, share: float = 0.0) -> None:
     """A topic of records of some 260 bytes, each sent by a producer once, a ``share`` of them twice."""
+    written(bootstrap, topic, _values(count, share))
+
+
+def written(bootstrap: str, topic: str, values: Iterable[tuple[int, str]]) -> None:
+    """A new topic of two partitions with these values: partition and value."""
     make_topic(bootstrap, topic)
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 10**6})
-    for sent, (partition, value) in enumerate(_values(count, share)):
+    for sent, (partition, value) in enumerate(values):
         producer.produce(topic, value=value, partition=partition)
         if sent % 10_000 == 0:
             producer.poll(0)

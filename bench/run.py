@@ -6,7 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-SUITES = ("start", "stop", "ingest", "duplicates", "drift", "ledger", "audit", "latency", "headers", "long_life")
+SUITES = (
+    "start",
+    "stop",
+    "ingest",
+    "pseudonyms",
+    "duplicates",
+    "drift",
+    "ledger",
+    "audit",
+    "latency",
+    "headers",
+    "long_life",
+)
 
 
 def main() -> int:
