@@ -100,6 +100,9 @@ def record(**fields: object) -> Original:
         (record(email=None, note="ask ada@example.org"), True),  # it names nobody: whom it mentions
         (Original(None, b'{"email":"ada@example.org"'), True),
         (Original(b"ada@example.org", b"\xff\xfe"), True),
+        (Original(None, rb'{"name": "half \ud800", "note": "ada@example.org'), True),
+        (Original(None, rb'{"email": "half \ud800", "note": "ada@example.org"}'), False),
+        (Original(None, rb'{"note": "\ud83d\ude00 half \udc00"'), False),
         (Original(None, b"\xff", (("user", b"ada@example.org"),)), True),
         (Original(None, b"\xff", (("user", b"ada@example.com"),)), False),
         (Original(None, None), False),

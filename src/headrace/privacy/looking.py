@@ -15,7 +15,7 @@ import pyarrow as pa
 from headrace.errors import KeyRingError
 from headrace.privacy.encrypt import key_version, open_value
 from headrace.privacy.keys import KeyRing, column_key, open_ring
-from headrace.privacy.mentions import mentions, tokens
+from headrace.privacy.mentions import mentions, tokens, well_formed
 from headrace.privacy.original import Original
 from headrace.privacy.person import Named, Person, makers, newest
 from headrace.privacy.seal import open_sealed
@@ -155,7 +155,7 @@ def _document(value: bytes | None) -> Any:
 def _texts_at(value: Any, steps: Path) -> Iterator[str]:
     if not steps:
         if isinstance(value, str) and value.strip():
-            yield value
+            yield well_formed(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield json.dumps(value)
     elif steps[0] == ITEMS and isinstance(value, list) and not isinstance(value, _Pairs):

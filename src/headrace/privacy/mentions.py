@@ -27,11 +27,16 @@ def tokens(raw: bytes) -> Iterator[str]:
             yield from (match[match.lastindex or 0] for match in pattern.finditer(text))
 
 
+def well_formed(text: str) -> str:
+    """The text with ``U+FFFD`` for half a character (a surrogate without its other one): it has no UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _texts(raw: bytes, *, folded: bool = True) -> Iterator[str]:
     encodings = ("utf-8", "utf-16-le", "utf-16-be") if b"\0" in raw else ("utf-8",)
     for encoding in encodings:
         text = raw.decode(encoding, "replace")
-        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+        text = well_formed(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
         yield text.casefold() if folded else text
 
 
