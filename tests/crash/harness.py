@@ -138,7 +138,7 @@ class Kills:
             self.sent += RECORDS
             time.sleep(self._chance.random() * 1.2)
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
     def judge(self) -> Findings:
         """Let it catch up, in batches of any size, and hold its table against the topic."""

@@ -78,7 +78,7 @@ def read_topic(bootstrap: str, topic: str) -> dict[Coordinate, bytes | None]:
     consumer = Consumer({"bootstrap.servers": bootstrap, **settings})
     found: dict[Coordinate, bytes | None] = {}
     try:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         left, end = set(partitions), time.monotonic() + 60
         while left and time.monotonic() < end:

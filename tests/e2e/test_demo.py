@@ -55,7 +55,7 @@ def test_every_record_produced_is_accounted_for(flights_demo, flights_lake) -> N
     bootstrap = KafkaBroker(flights_demo.home / "kafka").find().bootstrap
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test"})
     in_kafka = sum(
-        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)[1]
         for topic in FLIGHT_TOPICS
         for partition in (0, 1)
     )

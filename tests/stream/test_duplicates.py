@@ -66,7 +66,7 @@ def by_dictionary(bootstrap: str, topic: str, partitions: int) -> Verdicts:
     found: Verdicts = {}
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "oracle", "enable.auto.commit": False})
     for partition in range(partitions):
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)
         consumer.assign([TopicPartition(topic, partition, 0)])
         newest, accepted = 0, dict[str, list[tuple[int, int]]]()
         for offset in range(end):

@@ -40,10 +40,10 @@ def empty(bootstrap: str) -> Iterator[str]:
 
 def remove(bootstrap: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    present = [topic for topic in FLIGHT_TOPICS if topic in admin.list_topics(timeout=10).topics]
+    present = [topic for topic in FLIGHT_TOPICS if topic in admin.list_topics(timeout=60).topics]
     for done in admin.delete_topics(present).values() if present else ():
         done.result()
-    while present and set(present) & set(admin.list_topics(timeout=10).topics):
+    while present and set(present) & set(admin.list_topics(timeout=60).topics):
         time.sleep(0.05)
 
 
@@ -51,7 +51,7 @@ def stored(bootstrap: str, topic: str) -> dict[int, list[Message]]:
     """Every record of a topic, by partition, in the order of offsets."""
     settings = {"bootstrap.servers": bootstrap, "group.id": "test", "enable.partition.eof": True}
     consumer = Consumer({**settings, "enable.auto.commit": False})
-    partitions = list(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    partitions = list(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     found: dict[int, list[Message]] = {partition: [] for partition in partitions}
     ended = 0
@@ -99,7 +99,7 @@ def test_created_topics_have_two_partitions_and_never_forget(empty: str) -> None
     feed_flights(bootstrap=empty, start=date(2013, 1, 1), end=date(2013, 1, 1))
     admin = AdminClient({"bootstrap.servers": empty})
     for topic in FLIGHT_TOPICS:
-        assert len(admin.list_topics(timeout=10).topics[topic].partitions) == 2
+        assert len(admin.list_topics(timeout=60).topics[topic].partitions) == 2
         (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
         settings = answer.result()
         assert settings["retention.ms"].value == "-1"
@@ -201,7 +201,7 @@ def test_ctrl_c_ends_a_feed_with_a_count(empty: str) -> None:
     line = child.stdout.readline()
     assert line.startswith("sent"), child.communicate()
     child.send_signal(signal.SIGINT)
-    output, complaints = child.communicate(timeout=20)
+    output, complaints = child.communicate(timeout=120)
     count = sum(sum(map(len, stored(empty, topic).values())) for topic in FLIGHT_TOPICS)
     assert output.splitlines()[-1] == f"complete False {count}"
     assert complaints == ""

@@ -246,7 +246,7 @@ def test_records_written_in_aborted_transactions_leave_gaps_and_nothing_else(
     pipeline = write_pipeline(tmp_path, bootstrap=bootstrap, topic="transactional")
     assert sum(report.rows for report in ingest(spark, pipeline, bootstrap)) == 10
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "gaps"})
-    assert consumer.get_watermark_offsets(TopicPartition("transactional", 0), timeout=10)[1] > 15
+    assert consumer.get_watermark_offsets(TopicPartition("transactional", 0), timeout=60)[1] > 15
     consumer.close()
     assert adds_up(pipeline, bootstrap)
 

@@ -82,7 +82,7 @@ class Loop:
 def records_by_place(bootstrap: str, topic: str) -> dict[tuple[int, int], tuple[str, bytes | None]]:
     """(partition, offset) to a record's name, which its header tells, and value; read by a plain consumer."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "truth", "enable.partition.eof": True})
-    partitions = list(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    partitions = list(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     found: dict[tuple[int, int], tuple[str, bytes | None]] = {}
     ended = 0

@@ -178,8 +178,8 @@ def test_a_resume_that_was_interrupted_is_done_again(spark, copy, bootstrap: str
 def remade(bootstrap: str, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.delete_topics([topic])[topic].result(20)
-    end = time.monotonic() + 20
-    while topic in admin.list_topics(timeout=10).topics and time.monotonic() < end:
+    end = time.monotonic() + 90
+    while topic in admin.list_topics(timeout=60).topics and time.monotonic() < end:
         time.sleep(0.1)
     make_topic(bootstrap, topic)
 
