@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -253,21 +252,13 @@ def test_reading_a_suite_with_an_unknown_severity_is_refused(tmp_path: Path) -> 
         read_suite(file)
 
 
-def test_a_check_imports_neither_gx_nor_spark_and_is_quick(tmp_path: Path) -> None:
+def test_a_check_imports_neither_gx_nor_spark(tmp_path: Path) -> None:
     check(tmp_path, *SOUND)
     code = (
-        "import sys, time; from pathlib import Path; start = time.perf_counter()\n"
+        "import sys; from pathlib import Path\n"
         "from headrace.quality.check import check_suite\n"
         f"check_suite(Path({str(tmp_path / 'suite.json')!r}), columns={COLUMNS!r})\n"
-        "seconds = time.perf_counter() - start\n"
-        "assert not {'great_expectations', 'pyspark', 'pandas'} & set(sys.modules)\n"
-        "print(seconds)"
+        "print({'great_expectations', 'pyspark', 'pandas'} & set(sys.modules))"
     )
-    seconds = min(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    )
-    begun = time.perf_counter()
-    check_suite(tmp_path / "suite.json", columns=COLUMNS)
-    assert time.perf_counter() - begun < 0.3
-    assert seconds < 0.6, "imports included"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
