@@ -14,10 +14,8 @@ import argparse
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,11 +23,11 @@ from functools import partial
 from pathlib import Path
 
 from deltalake import DeltaTable
+from measure import report, workplace
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
 from headrace.connections import Broker
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.records import count_records
 from headrace.ingest.source import end_offsets
 from headrace.lake.commit import append_once
@@ -61,10 +59,7 @@ def main() -> None:
     parser.add_argument("--deep-millions", type=int, default=10)
     arguments = parser.parse_args()
     rows, deep = arguments.millions * 1_000_000, arguments.deep_millions * 1_000_000
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    kafka = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = kafka.start().bootstrap
+    with workplace() as (root, bootstrap):
         pipeline = write_pipeline(root, bootstrap=bootstrap, topic=TOPIC)
         layout = Layout(pipeline.spec.lake.root)
         spark = spark_session(app="bench", driver_memory="2g")
@@ -80,11 +75,7 @@ def main() -> None:
             "cores": os.cpu_count(), "audit": measured(root),
             f"audit --deep of {arguments.deep_millions} million": measured(root, "--deep", "--from", begun.isoformat()),
         }  # fmt: skip
-    finally:
-        kafka.stop()
-        shutil.rmtree(root, ignore_errors=True)
-    (Path(__file__).parent / "results" / "audit.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("audit", result)
 
 
 def fill_topic(spark, bootstrap: str, records: int) -> None:

@@ -9,17 +9,13 @@ batches of a thousand records, all of which are looked at.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import tempfile
-from pathlib import Path
 
-from measure import compared, median_cpu
+from measure import compared, median_cpu, report, workplace
 from readings import pipeline, produce
 
 from headrace.connections import Broker
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest import stream as ingest_stream
 from headrace.ingest.run import start_ingest
 from headrace.session import spark_session
@@ -40,11 +36,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    broker = KafkaBroker(root / "kafka")
     watches = ingest_stream.watches
-    try:
-        bootstrap = broker.start().bootstrap
+    with workplace() as (root, bootstrap):
         produce(bootstrap, "large", count=arguments.records)
         produce(bootstrap, "small", count=20_000)
         spark = spark_session(app="bench", driver_memory="3g")
@@ -57,9 +50,6 @@ def main() -> None:
 
         ways = {name: lambda way=way: run(*way) for name, way in WAYS.items()}
         medians = {name: median_cpu(spent) for name, spent in compared(ways, rounds=arguments.rounds).items()}
-    finally:
-        broker.stop()
-        shutil.rmtree(root, ignore_errors=True)
     base = {name: medians["small, without" if name.startswith("small") else "without"] for name in WAYS}
     result = {
         "records": arguments.records,
@@ -68,10 +58,7 @@ def main() -> None:
         "against_without": {name: round(value / base[name], 2) for name, value in medians.items()},
         "cores": os.cpu_count(),
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "drift.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("drift", result)
 
 
 if __name__ == "__main__":

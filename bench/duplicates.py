@@ -9,19 +9,15 @@ a topic in which every hundredth record is sent twice within a batch. Also: how 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
-from measure import compared, median_cpu
+from measure import compared, median_cpu, report, workplace
 from readings import pipeline, produce
 
 from headrace.connections import Broker
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest import duplicates
 from headrace.ingest.firsts import Firsts
 from headrace.ingest.key_index import BYTES_PER_KEY, KeyIndex, Keys
@@ -37,10 +33,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    broker = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = broker.start().bootstrap
+    with workplace() as (root, bootstrap):
         for topic, share in (("plain", 0.0), ("copied", 0.01)):
             produce(bootstrap, topic, count=arguments.records, share=share)
         spark = spark_session(app="bench", driver_memory="3g")
@@ -65,9 +58,6 @@ def main() -> None:
         firsts, begun = Firsts(within=10**12, newest={0: 0, 1: 0}), time.monotonic()
         read_firsts(spark, str(root / "run" / "lake" / "events" / "readings"), by=["id"], into=firsts)
         read_s = time.monotonic() - begun
-    finally:
-        broker.stop()
-        shutil.rmtree(root, ignore_errors=True)
     result = {
         "records": arguments.records,
         "rounds": arguments.rounds,
@@ -77,10 +67,7 @@ def main() -> None:
         "keys_read_per_second_at_start": round(len(firsts.index) / read_s),
         "cores": os.cpu_count(),
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "duplicates.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("duplicates", result)
 
 
 def _remembering(filled: KeyIndex):

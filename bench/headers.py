@@ -9,21 +9,18 @@ ingested as Headrace does, and by the same stages with Spark's option ``includeH
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Producer
-from measure import compared
+from measure import compared, report, workplace
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.run import pipeline_ring
 from headrace.ingest.source import read_topic
 from headrace.session import spark_session
@@ -46,10 +43,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    kafka = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = kafka.start().bootstrap
+    with workplace() as (root, bootstrap):
         _send(bootstrap, arguments.records)
         spark = spark_session(app="bench", driver_memory="3g")
         pipeline = write_pipeline(root, bootstrap=bootstrap, topic="bare")
@@ -60,9 +54,6 @@ def main() -> None:
             for how, read in (("without", _without_headers), ("with", _with_headers))
         }
         costs = compared(ways, rounds=arguments.rounds)
-    finally:
-        kafka.stop()
-        shutil.rmtree(root, ignore_errors=True)
     spent = {name: [cost.cpu_s for cost in list_] for name, list_ in costs.items()}
     ratios = {t: [b / a for a, b in zip(spent[f"{t}, without"], spent[f"{t}, with"], strict=True)] for t in TOPICS}
     result = {
@@ -73,8 +64,7 @@ def main() -> None:
         "by_round": {topic: [round(value, 2) for value in values] for topic, values in ratios.items()},
         "cores": os.cpu_count(),
     }
-    (Path(__file__).parent / "results" / "headers.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("headers", result)
 
 
 def _send(bootstrap: str, records: int) -> None:

@@ -9,11 +9,8 @@ when the version that holds it is.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from confluent_kafka import Producer
 from deltalake import DeltaTable
+from measure import report, workplace
 
 from headrace.connections import Broker
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.run import start_ingest
 from headrace.session import spark_session
 
@@ -39,10 +36,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1000, help="records a second")
     parser.add_argument("--seconds", type=int, default=30)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    kafka = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = kafka.start().bootstrap
+    with workplace() as (root, bootstrap):
         make_topic(bootstrap, "latency", **{"message.timestamp.type": "LogAppendTime"})
         pipeline = write_pipeline(root, bootstrap=bootstrap, topic="latency")
         spark = spark_session(app="bench", driver_memory="2g")
@@ -53,19 +47,13 @@ def main() -> None:
         delays = _watch(str(root / "lake" / "events" / "readings"), sent, skip_s=WARM_UP_S)
         sender.join()
         job.close()
-    finally:
-        kafka.stop()
-        shutil.rmtree(root, ignore_errors=True)
     result = {
         "rate": arguments.rate,
         "records": len(delays),
         "seconds": {f"p{p}": round(float(np.percentile(delays, p)), 2) for p in (50, 90, 99)},
         "cores": os.cpu_count(),
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "latency.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("latency", result)
 
 
 def _send(bootstrap: str, rate: int, seconds: int, sent: threading.Event) -> None:

@@ -9,18 +9,15 @@ where only the fixed cost of a batch counts.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from measure import Cost, compared, median_cpu
+from measure import Cost, compared, median_cpu, report, workplace
 
 from headrace.connections import Broker
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.run import pipeline_ring
 from headrace.ingest.stream import start_stream
 from headrace.lake.layout import Layout
@@ -40,10 +37,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=150, help="small batches")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    kafka = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = kafka.start().bootstrap
+    with workplace() as (root, bootstrap):
         counts = {"large": arguments.records, "small": arguments.small * SIZES["small"]}
         spark = spark_session(app="bench", driver_memory="2g")
         ways = {}
@@ -55,13 +49,8 @@ def main() -> None:
             for ledger in (False, True):
                 ways[f"{name} {'with' if ledger else 'without'}"] = _runner(spark, pipeline, bootstrap, ledger=ledger)
         costs = compared(ways, rounds=arguments.rounds)
-    finally:
-        kafka.stop()
-        shutil.rmtree(root, ignore_errors=True)
     result = {"records": counts, "rounds": arguments.rounds, "cores": os.cpu_count(), **_figures(costs)}
-    folder = Path(__file__).parent / "results"
-    (folder / "ledger.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("ledger", result)
 
 
 def _figures(costs: dict[str, list[Cost]]) -> dict[str, object]:

@@ -8,11 +8,8 @@ Batches: ten records each, one after the other; blocks of 200 are compared. Back
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from measure import tree_cpu_seconds
+from measure import report, tree_cpu_seconds, workplace
 from readings import pipeline, produce
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headrace.connections import Broker
 from headrace.demo.memory import resident_bytes
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.run import start_ingest
 from headrace.session import spark_session
 
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
     from headrace.ingest.writer import BatchReport
 
 BLOCK, RECORDS = 200, 10
-RESULT = Path(__file__).parent / "results" / "long_life.json"
 
 
 @dataclass(frozen=True)
@@ -81,10 +76,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=2_000)
     parser.add_argument("--backlog", type=int, default=5_000_000)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    broker = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = broker.start().bootstrap
+    with workplace() as (root, bootstrap):
         spark = spark_session(app="bench", driver_memory="2g")
         figures: dict[str, object] = {"cores": os.cpu_count()}
         if arguments.batches:
@@ -93,11 +85,7 @@ def main() -> None:
             figures["batches"] = flat(beats)
         if arguments.backlog:
             figures["backlog"] = steady(drained(spark, root, bootstrap, topic="backlog", count=arguments.backlog))
-    finally:
-        broker.stop()
-        shutil.rmtree(root, ignore_errors=True)
-    RESULT.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
+    report("long_life", figures)
 
 
 def drained(

@@ -1,13 +1,22 @@
-"""CPU seconds of a whole process tree: this process, Spark's JVM and its Python workers."""
+"""What benchmarks share: a place with a broker, CPU seconds of a whole process tree, and the file of results."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+
+from headrace.embedded.kafka import KafkaBroker
+
+RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -57,3 +66,23 @@ def compared(ways: dict[str, Callable[[], object]], *, rounds: int) -> dict[str,
 def median_cpu(costs: list[Cost]) -> float:
     """Median CPU seconds."""
     return statistics.median(spent.cpu_s for spent in costs)
+
+
+@contextmanager
+def workplace() -> Generator[tuple[Path, str]]:
+    """A temporary folder, and the address of a broker in it; both go at the end."""
+    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
+    broker = KafkaBroker(root / "kafka")
+    try:
+        yield root, broker.start().bootstrap
+    finally:
+        broker.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def report(name: str, figures: Mapping[str, object]) -> None:
+    """Print the figures and write them to ``bench/results/<name>.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(figures, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)

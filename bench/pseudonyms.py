@@ -14,17 +14,14 @@ import json
 import os
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from measure import compared, median_cpu
+from measure import compared, median_cpu, report, workplace
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from readings import write_pipeline, written
 
 from headrace.connections import Broker
-from headrace.embedded.kafka import KafkaBroker
 from headrace.ingest.run import start_ingest
 from headrace.session import spark_session
 from headrace.stages import anonymize
@@ -76,10 +73,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    broker = KafkaBroker(root / "kafka")
-    try:
-        bootstrap = broker.start().bootstrap
+    with workplace() as (root, bootstrap):
         written(bootstrap, "payments", values(arguments.records))
         spark = spark_session(app="bench", driver_memory="3g")
 
@@ -93,9 +87,6 @@ def main() -> None:
 
         ways = {name: lambda way=way: run(*way) for name, way in WAYS.items()}
         medians = {name: median_cpu(spent) for name, spent in compared(ways, rounds=arguments.rounds).items()}
-    finally:
-        broker.stop()
-        shutil.rmtree(root, ignore_errors=True)
     result = {
         "records": arguments.records,
         "rounds": arguments.rounds,
@@ -104,8 +95,7 @@ def main() -> None:
         "throughput": {name: round(medians["sha2"] / value, 2) for name, value in medians.items()},
         "cores": os.cpu_count(),
     }
-    (Path(__file__).parent / "results" / "pseudonyms.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    report("pseudonyms", result)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from measure import report
+
 from headrace.quick_start import make_archive
 
-RESULT = Path(__file__).parent / "results" / "start.json"
 COMMAND = """
 import json, sys, time
 begun = time.monotonic()
@@ -55,8 +56,7 @@ def main() -> None:
     }
     ratio = {kind: round(medians["with"][kind] / medians["without"][kind], 2) for kind in ("wall_s", "cpu_s")}
     figures = {"cores": os.cpu_count(), "rounds": rounds, **medians, "with_to_without": ratio}
-    RESULT.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
+    report("start", figures)
 
 
 def _run(settings: dict[str, str]) -> dict[str, float]:

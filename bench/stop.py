@@ -10,23 +10,19 @@ the stops the topic is read to its end, and the table must hold each record once
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from deltalake import DeltaTable
+from measure import report, workplace
 from readings import pipeline, produce
 
-from headrace.embedded.kafka import KafkaBroker
 from headrace.quick_start import make_archive
 
-RESULT = Path(__file__).parent / "results" / "stop.json"
 PATIENCE_S = 300
 LARGEST = {"idle": 10_000, "short batch": 10_000, "long batch": 5_000_000}
 """Records of the largest batch."""
@@ -93,11 +89,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     make_archive(notify=print)
-    root = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
-    broker = KafkaBroker(root / "kafka")
     figures: dict[str, object] = {"cores": os.cpu_count(), "rounds": rounds}
-    try:
-        bootstrap = broker.start().bootstrap
+    with workplace() as (root, bootstrap):
         for name in LARGEST:
             lake, stops = Lake(root, bootstrap, name), []
             for _ in range(rounds):
@@ -109,11 +102,7 @@ def main() -> None:
                 "slowest_s": max(stop["seconds"] for stop in stops),
                 "each_once": lake.complete(),
             }
-    finally:
-        broker.stop()
-        shutil.rmtree(root, ignore_errors=True)
-    RESULT.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
+    report("stop", figures)
 
 
 if __name__ == "__main__":
