@@ -54,7 +54,8 @@ class Journal:
             for line in file.read_text(encoding="utf-8").splitlines() if file else ():
                 noted = json.loads(line)
                 self.commits.add(noted.pop("commit"))
-                self.found[noted.pop("point"), noted.pop("mode")] = Findings(**noted)
+                case = (noted.pop("point"), noted.pop("mode"))
+                self.found[case] = Findings(**noted)
 
     def note(self, case: Case, findings: Findings) -> None:
         with self._lock:
