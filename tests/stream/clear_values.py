@@ -1,4 +1,4 @@
-"""Searches every byte below a folder for thousands of clear values at once, plain or encoded, also inside Parquet."""
+"""Searches every byte below a folder for thousands of clear values at once, plain or encoded, also where they are compressed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ SHORTEST = 8
 """Values of fewer bytes than this would be found by chance."""
 
 
-def encoded(value: str) -> set[bytes]:
+def encoded(value: str | bytes) -> set[bytes]:
     """How a value may stand in a file: UTF-8 and UTF-16, JSON's and URLs' escapes, hexadecimal, base64 at any place."""
-    plain = value.encode()
-    forms = {plain, value.encode("utf-16-le"), value.encode("utf-16-be"), value.encode("ascii", "backslashreplace")}
+    if isinstance(value, bytes):
+        plain, forms = value, {value}
+    else:
+        plain = value.encode()
+        forms = {plain, value.encode("utf-16-le"), value.encode("utf-16-be"), value.encode("ascii", "backslashreplace")}
     forms |= {urllib.parse.quote(value, safe="").encode(), urllib.parse.quote_plus(value).encode()}
     forms |= {plain.hex().encode(), plain.hex().upper().encode()}
     for shift in range(3):  # the first and last letters of base64 depend on the neighbours
@@ -29,18 +32,18 @@ def encoded(value: str) -> set[bytes]:
 class Search:
     """Looks for many values at once: by their first eight bytes, then whole."""
 
-    def __init__(self, values: Iterable[str]) -> None:
-        self._by_start: dict[int, list[tuple[bytes, str]]] = {}
+    def __init__(self, values: Iterable[str | bytes]) -> None:
+        self._by_start: dict[int, list[tuple[bytes, str | bytes]]] = {}
         for value in set(values):
             for form in encoded(value):
                 self._by_start.setdefault(int.from_bytes(form[:SHORTEST], "little"), []).append((form, value))
         self._starts = np.sort(np.fromiter(self._by_start, dtype=np.uint64, count=len(self._by_start)))
 
-    def inside(self, data: bytes) -> set[str]:
+    def inside(self, data: bytes) -> set[str | bytes]:
         """The values that some bytes hold, in any form."""
         if len(data) < SHORTEST:
             return set()
-        found: set[str] = set()
+        found: set[str | bytes] = set()
         array = np.frombuffer(data, dtype=np.uint8)
         windows = np.lib.stride_tricks.sliding_window_view(array, SHORTEST)
         for first in range(0, len(windows), 1 << 20):
@@ -52,9 +55,9 @@ class Search:
                         found.add(value)
         return found
 
-    def below(self, folder: Path) -> dict[str, set[str]]:
+    def below(self, folder: Path) -> dict[str, set[str | bytes]]:
         """File to the values found in it, of all files below a folder."""
-        found: dict[str, set[str]] = {}
+        found: dict[str, set[str | bytes]] = {}
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             values = set().union(*(self.inside(data) for data in contents(path)))
             if values:

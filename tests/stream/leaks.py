@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
+import sqlite3
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,11 +21,25 @@ def contents(file: Path) -> list[bytes]:
         found += [_values(column) for column in pq.read_table(file).columns]
     elif raw.startswith(b"\x1f\x8b"):
         found.append(gzip.decompress(raw))
+    elif raw.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(io.BytesIO(raw)) as members:
+            found += [members.read(name) for name in members.namelist()]
+    elif raw.startswith(b"SQLite format 3"):
+        found.append(_rows(file))
     elif raw.startswith(b"\x28\xb5\x2f\xfd"):
         found.append(pa.input_stream(pa.BufferReader(raw), compression="zstd").read())
-    elif raw.startswith(b"\x04\x22\x4d\x18") or file.suffix == ".lz4":
+    elif raw.startswith((b"\x04\x22\x4d\x18", b"LZ4Block")):
         found += _lz4(raw)
     return found
+
+
+def _rows(file: Path) -> bytes:
+    """All values of a SQLite database: in its file a long one lies in pieces."""
+    with sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True) as database:
+        database.text_factory = bytes
+        tables = [name.decode() for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+        rows = [row for table in tables for row in database.execute(f'select * from "{table}"')]
+    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
 
 
 def _values(column: pa.ChunkedArray) -> bytes:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
@@ -17,6 +14,7 @@ from deltalake import DeltaTable
 from pipelines import reading, write_pipeline
 from pyspark.sql import SparkSession
 from secured_broker import ADMIN, ADMIN_PASSWORD, PASSWORD, SecuredBroker, start_secured
+from watched import run_watched
 
 from headrace.cli.start import connect_to_topics
 from headrace.connections import connect_broker
@@ -81,30 +79,10 @@ def rows(folder: Path) -> int:
 def ingested(broker: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, str]:
     """A folder after ``headrace ingest`` with Spark's event log on; all processes' arguments and environments; what was said."""
     folder = write(tmp_path_factory.mktemp("ingested") / "p", broker)
-    for name in ("events", "conf"):
-        (folder / name).mkdir()
-    (folder / "conf" / "spark-defaults.conf").write_text(
-        f"spark.eventLog.enabled true\nspark.eventLog.compress false\nspark.eventLog.dir file://{folder / 'events'}\n"
-    )
     command = [sys.executable, "-m", "headrace.cli", "ingest", str(folder), "--until-caught-up", "--master", "local[2]"]
-    environment = {**os.environ, "SPARK_CONF_DIR": str(folder / "conf"), "HEADRACE_HOME": str(folder / "home")}
-    seen: set[str] = set()
-    with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
-        while process.poll() is None:
-            parent = psutil.Process(process.pid)
-            for one in [parent, *parent.children(recursive=True)]:
-                try:
-                    seen.add(f"{one.name()} {one.cmdline()} {one.environ()}")
-                except psutil.Error:
-                    continue
-            try:
-                process.wait(timeout=0.3)
-            except subprocess.TimeoutExpired:
-                continue
-    text = (folder / "said.txt").read_text()
-    assert process.returncode == 0, text
-    return folder, "\n".join(seen).encode(), text
+    done = run_watched(command, folder, environment={"HEADRACE_HOME": str(folder / "home")})
+    assert done.code == 0, done.said
+    return folder, done.processes, done.said
 
 
 def test_an_ingest_over_tls_reads_every_record_and_the_audit_adds_up(ingested: tuple[Path, bytes, str]) -> None:

@@ -8,7 +8,7 @@ from headrace.errors import BrokerError, CheckpointError, HeadraceError
 from headrace.ingest.guard import lost_ranges, records_lost
 from headrace.ingest.refusals import refusal
 from headrace.ingest.writer import BatchWriter
-from headrace.lake.commit import storage_error
+from headrace.lake.files import storage_error
 
 _LOSS = ("OffsetOutOfRange", "failOnDataLoss", "offset was changed", "KAFKA_DATA_LOSS")
 _SILENCE = ("TimeoutException", "Connection to node", "DisconnectException")

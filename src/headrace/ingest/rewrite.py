@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from headrace.errors import HeadraceError, KeyRingError
 from headrace.lake import delta
-from headrace.lake.commit import as_user_metadata, storage_error
+from headrace.lake.commit import as_user_metadata
+from headrace.lake.files import storage_error
 from headrace.lake.layout import Layout
 from headrace.lake.lease import Lease, leased
 from headrace.lake.tables import EVENT_PARTITIONS

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import StorageError
+from headrace.lake.files import storage_error
 from headrace.lake.lease import lost
 from headrace.lake.transactions import recall_transactions
 
@@ -51,15 +50,3 @@ def carry_metadata(session: SparkSession, metadata: Mapping[str, Any]) -> None:
     """
     session.conf.set("spark.databricks.delta.commitInfo.userMetadata", as_user_metadata(metadata))
     session.conf.set("spark.databricks.delta.autoCompact.enabled", "false")
-
-
-def storage_error(error: BaseException, path: str) -> StorageError | None:
-    """The one sentence for a failure of the file system, or None where the failure is another."""
-    text = str(error)
-    if "No space left on device" in text or f"[Errno {errno.ENOSPC}]" in text:
-        return StorageError(
-            f"no space left on the disk of {path}; free some and start again: nothing was lost or half-written"
-        )
-    if "Permission denied" in text or "Read-only file system" in text or "Mkdirs failed" in text:
-        return StorageError(f"{path} can't be written; check its owner and rights, then start again")
-    return None

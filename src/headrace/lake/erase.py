@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from headrace.lake import delta
-from headrace.lake.commit import carry_metadata, storage_error
+from headrace.lake.commit import carry_metadata
+from headrace.lake.files import storage_error
 from headrace.lake.lease import Lease, lost
 from headrace.lake.log import newest_first
 from headrace.lake.maintain import vacuum

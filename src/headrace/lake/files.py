@@ -1,10 +1,12 @@
-"""Small text files on whatever file system Spark writes to (local, ``s3a://``, ``hdfs://``)."""
+"""Small text files on whatever file system Spark writes to (local, ``s3a://``, ``hdfs://``), and what its failures mean."""
 
 from __future__ import annotations
 
+import errno
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from headrace.errors import StorageError
 from headrace.lake.delta import java
 
 if TYPE_CHECKING:
@@ -138,3 +140,19 @@ def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
     jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
     return hadoop_path, hadoop_path.getFileSystem(java(spark).sessionState().newHadoopConf())
+
+
+def storage_error(error: BaseException, path: str) -> StorageError | None:
+    """The one sentence for a failure of the file system, or None where the failure is another."""
+    text = str(error)
+    if "No space left on device" in text or f"[Errno {errno.ENOSPC}]" in text:
+        return StorageError(
+            f"no space left on the disk of {path}; free some and start again: nothing was lost or half-written"
+        )
+    if "Permission denied" in text or "Read-only file system" in text or "Mkdirs failed" in text:
+        return StorageError(f"{path} can't be written; check its owner and rights, then start again")
+    if "Input/output error" in text:
+        return StorageError(
+            f"the disk of {path} fails (input/output error); see to it, then start again: nothing was half-written"
+        )
+    return None

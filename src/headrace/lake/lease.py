@@ -135,7 +135,7 @@ def _take(spark: SparkSession, table: str, *, what: str, notify: Callable[[str],
         _held.discard(lease.holder.token)
         if "Concurrent" in str(error) or "MetadataChanged" in str(error):
             raise CheckpointError(f"another job is starting to write {what!r} in this lake; let it go on") from None
-        raise
+        raise files.storage_error(error, table) or error from None
     except BaseException:
         _held.discard(lease.holder.token)
         raise

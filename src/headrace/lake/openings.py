@@ -12,7 +12,7 @@ from pyspark.sql.types import IntegerType, LongType, StringType, StructField, St
 
 from headrace.errors import StorageError
 from headrace.lake import delta
-from headrace.lake.commit import storage_error
+from headrace.lake.files import storage_error
 from headrace.lake.tables import create_table
 
 if TYPE_CHECKING:

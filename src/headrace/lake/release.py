@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
-from headrace.lake.commit import carry_metadata, storage_error
+from headrace.lake.commit import carry_metadata
+from headrace.lake.files import storage_error
 from headrace.lake.lease import Lease, lost
 from headrace.lake.tables import QUARANTINED
 

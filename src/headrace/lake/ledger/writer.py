@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from headrace.lake import delta, files
-from headrace.lake.commit import storage_error
+from headrace.lake.files import storage_error
 from headrace.lake.ledger.blocks import BLOCK, MERGED, block_name, blocks_of, first_of_block, first_of_merged, parse
 from headrace.lake.ledger.record import BY_SPARK, Record, record_of
 from headrace.lake.ledger.recount import Counter, recounted
