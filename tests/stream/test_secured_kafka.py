@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
@@ -17,9 +15,11 @@ from deltalake import DeltaTable
 from pipelines import reading, write_pipeline
 from pyspark.sql import SparkSession
 from secured_broker import ADMIN, ADMIN_PASSWORD, PASSWORD, SecuredBroker, start_secured
+from watched import run_watched
 
 from headrace.cli.start import connect_to_topics
-from headrace.connections import connect_broker
+from headrace.connections import Broker, connect_broker
+from headrace.erasure.topics import tombstone
 from headrace.errors import BrokerError
 from headrace.ingest.run import start_ingest
 from headrace.spec import load
@@ -88,23 +88,10 @@ def ingested(broker: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) ->
     )
     command = [sys.executable, "-m", "headrace.cli", "ingest", str(folder), "--until-caught-up", "--master", "local[2]"]
     environment = {**os.environ, "SPARK_CONF_DIR": str(folder / "conf"), "HEADRACE_HOME": str(folder / "home")}
-    seen: set[str] = set()
-    with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
-        while process.poll() is None:
-            parent = psutil.Process(process.pid)
-            for one in [parent, *parent.children(recursive=True)]:
-                try:
-                    seen.add(f"{one.name()} {one.cmdline()} {one.environ()}")
-                except psutil.Error:
-                    continue
-            try:
-                process.wait(timeout=0.3)
-            except subprocess.TimeoutExpired:
-                continue
+    code, seen = run_watched(command, environment=environment, said=folder / "said.txt")
     text = (folder / "said.txt").read_text()
-    assert process.returncode == 0, text
-    return folder, "\n".join(seen).encode(), text
+    assert code == 0, text
+    return folder, b"\n".join(name.encode() + b" " + data for name, data in seen), text
 
 
 def test_an_ingest_over_tls_reads_every_record_and_the_audit_adds_up(ingested: tuple[Path, bytes, str]) -> None:
@@ -122,6 +109,17 @@ def test_no_secret_is_in_what_was_written_said_or_shown_of_processes(ingested: t
     assert b"SparkListenerApplicationStart" in events
     assert b"java" in processes
     assert SECRET not in processes
+
+
+def test_a_tombstone_without_the_right_to_write_is_noticed(broker: SecuredBroker) -> None:
+    options = {
+        "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "alone", "sasl.password": PASSWORD,
+        "ssl.ca.location": str(broker.ca),
+    }  # fmt: skip
+    with pytest.raises(
+        BrokerError, match=r"did not take 1 of 1 tombstones .*into the topic 'meters'; grant it .*not finished"
+    ):
+        tombstone(Broker(broker.bootstrap, options), TOPIC, ["k0"])
 
 
 def test_without_the_right_to_its_group_an_audit_says_so_instead_of_missing_records(
