@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingested import Ingested
     from pyspark.sql import SparkSession
     from quarantined import Lake
+    from shop import Shop
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
@@ -90,6 +91,14 @@ def lake(wronged: Lake, tmp_path: Path) -> Lake:
     copy = wronged.copy(tmp_path / "p")
     copy.mend()
     return copy
+
+
+@pytest.fixture(scope="session")
+def shopped(spark: SparkSession, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A lake that holds a person in every way there is. Read only: tests that change it take a copy."""
+    from shop import make_shop
+
+    return make_shop(spark, tmp_path_factory.mktemp("shopped") / "p", bootstrap=bootstrap, topic="shop")
 
 
 @pytest.fixture(scope="session")

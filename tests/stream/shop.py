@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,11 @@ from customers import PROTECT, customer, write_customers
 from deltalake import DeltaTable
 from leaks import contents
 from pipelines import make_topic, send
+from typer.testing import CliRunner
 
+from headrace.audit import audit_stream
+from headrace.audit.account import Deeply
+from headrace.cli import app
 from headrace.connections import Broker, Tracking
 from headrace.erasure.run import Eraser
 from headrace.ingest.run import start_ingest
@@ -42,6 +47,7 @@ SECOND = [
 ]
 LATER = [customer(HERS, email=None, contacts=[], note=None), customer(0)]
 """Of the second stream: what links to her is the card."""
+SHE = f"CANARY{HERS}@example.org"
 GONE = {"customers": {3, 5, 6, 8, 9, 11}, "outcomes": {0}}
 
 
@@ -58,12 +64,25 @@ class Shop:
     def pipeline(self) -> Pipeline:
         return load(self.folder)
 
+    def copy(self, to: Path) -> Shop:
+        shutil.copytree(self.folder, to)
+        text = (to / "pipeline.yaml").read_text()
+        (to / "pipeline.yaml").write_text(text.replace(str(self.folder), str(to)))
+        return Shop(to, self.bootstrap, list(self.needles))
+
     @property
     def lake(self) -> Path:
         return self.folder / "lake"
 
     def table(self, stream: str = "customers") -> Path:
         return self.lake / "events" / stream
+
+    def audited(self, stream: str = "customers", *, deep: bool = True):
+        """What an audit counts, which adds up."""
+        deeply = Deeply(ring=open_ring(self.pipeline.spec.keys.ring)) if deep else None
+        account = audit_stream(self.pipeline, stream, broker=Broker(self.bootstrap, {}), deeply=deeply)
+        assert account.adds_up, account.findings
+        return account
 
     def rows(self, stream: str = "customers", version: int | None = None) -> dict[int, dict[str, Any]]:
         rows = DeltaTable(str(self.table(stream)), version=version).to_pyarrow_table().to_pylist()
@@ -113,6 +132,14 @@ class Shop:
             str(file.relative_to(self.lake)) for file in self.lake.rglob("*") if file.is_file()
             for data in contents(file) for needle in self.needles if needle in data
         }  # fmt: skip
+
+
+def headrace(*arguments: str) -> str:
+    """What a command prints. It shares this process's Spark; raises what the command ends with."""
+    done = CliRunner().invoke(app, arguments, standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
 
 
 def make_shop(spark, folder: Path, *, bootstrap: str, topic: str) -> Shop:

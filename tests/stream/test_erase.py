@@ -3,52 +3,30 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from customers import customer
 from deltalake import DeltaTable
 from pipelines import send
-from shop import GONE, HERS, Shop, make_shop
-from typer.testing import CliRunner
+from shop import GONE, SHE, Shop, headrace
 
 from headrace.audit import audit_stream
-from headrace.audit.account import Deeply
-from headrace.cli import app
 from headrace.connections import Broker
 from headrace.erasure.find import person_named
 from headrace.errors import AccountingError
 from headrace.lake import delta
-from headrace.privacy.keys import open_ring
-
-SHE = f"CANARY{HERS}@example.org"
 
 
 @pytest.fixture(scope="module")
-def shop(spark, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(spark, shopped: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """With files of old versions: its table was compacted."""
-    shop = make_shop(spark, tmp_path_factory.mktemp("shop"), bootstrap=bootstrap, topic="shop")
+    shop = shopped.copy(tmp_path_factory.mktemp("shop") / "p")
     spark.sql(f"OPTIMIZE {delta.identifier(str(shop.table()))}")
     return shop
 
 
-def headrace(*arguments: str) -> str:
-    """What a command prints. It shares this process's Spark; raises what the command ends with."""
-    done = CliRunner().invoke(app, arguments, standalone_mode=False)
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout
-
-
 class Died(Exception): ...
-
-
-def audited(shop: Shop, stream: str = "customers", *, deep: bool = True):
-    deeply = Deeply(ring=open_ring(shop.pipeline.spec.keys.ring)) if deep else None
-    account = audit_stream(shop.pipeline, stream, broker=Broker(shop.bootstrap, {}), deeply=deeply)
-    assert account.adds_up, account.findings
-    return account
 
 
 def test_the_lake_holds_her_in_every_way(shop: Shop) -> None:
@@ -121,16 +99,13 @@ def test_no_old_version_gives_her_back(shop: Shop, erased) -> None:
 
 
 def test_it_adds_up(shop: Shop, erased) -> None:
-    assert audited(shop).erased == 6
-    assert audited(shop, "outcomes").erased == 1
+    assert shop.audited().erased == 6
+    assert shop.audited("outcomes").erased == 1
 
 
 def test_a_wrong_number_in_the_commit_is_found(spark, shop: Shop, erased, tmp_path: Path) -> None:
     """The fault is planted: a commit that says it erased one row and takes two."""
-    copy = Shop(tmp_path / "p", shop.bootstrap)
-    shutil.copytree(shop.folder, copy.folder)
-    text = (copy.folder / "pipeline.yaml").read_text()
-    (copy.folder / "pipeline.yaml").write_text(text.replace(str(shop.folder), str(copy.folder)))
+    copy = shop.copy(tmp_path / "p")
     session = spark.newSession()
     session.conf.set(
         "spark.databricks.delta.commitInfo.userMetadata", json.dumps({"headrace": "erase", "rows": {"accepted": 1}})
@@ -155,6 +130,25 @@ def test_the_record_is_signed_and_says_nothing_of_her(shop: Shop, erased) -> Non
         file.write_text(text)
 
 
+@pytest.mark.parametrize("damage", ["empty", "cut", "begun"])
+def test_a_damaged_record_is_named_and_nothing_is_erased(spark, shop: Shop, erased, damage: str) -> None:
+    folder = shop.lake / "access" / "erasures"
+    (whole,) = folder.glob("*.json")
+    told = json.loads(whole.read_text())
+    changed = json.dumps({**told, "state": "begun", "id": "broken"})  # as if somebody had planned to take rows out
+    broken, rows = folder / "broken.json", shop.rows()
+    broken.write_text({"empty": "", "cut": whole.read_text()[:-30], "begun": changed}[damage])
+    try:
+        with pytest.raises(AccountingError, match=r"\(broken(.json)?\); restore"):
+            headrace("erasures", str(shop.folder))
+        with pytest.raises(AccountingError, match=r"no records of erasures.*\(broken.json\); restore"):
+            shop.eraser(spark).erase(person_named(shop.pipeline, "canary4@example.org", kind="email"))
+    finally:
+        broken.unlink()
+    assert shop.rows() == rows
+    assert headrace("erasures", str(shop.folder)).count("signature: holds") == 1
+
+
 def test_no_commit_names_her(shop: Shop, erased) -> None:
     for file in shop.lake.rglob("_delta_log/*.json"):
         assert "canary3" not in file.read_text().lower()
@@ -171,4 +165,4 @@ def test_ingest_goes_on_after_it(spark, shop: Shop, erased) -> None:
     send(shop.bootstrap, "shop", [customer(7)])
     shop.ingest(spark)
     assert sorted(shop.rows()) == sorted({*range(13)} - GONE["customers"])
-    audited(shop)
+    shop.audited()

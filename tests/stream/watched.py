@@ -20,8 +20,13 @@ class Watched:
     code: int
     said: str
     """Its standard output and error, also in ``said.txt``."""
-    processes: bytes
-    """Name, arguments and environment of it and of all that it started, as often as they changed."""
+    seen: frozenset[tuple[str, bytes]]
+    """Of it and all that it started: the name, and the bytes of the arguments and of the environment."""
+
+    @property
+    def processes(self) -> bytes:
+        """All that was seen."""
+        return b"\n".join(name.encode() + b" " + shown for name, shown in self.seen)
 
 
 def run_watched(
@@ -29,34 +34,40 @@ def run_watched(
 ) -> Watched:
     """Run it with Spark's event log in ``folder/events``. ``settings``: more of Spark's."""
     for name in ("events", "conf"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
     written = {"spark.eventLog.enabled": "true", "spark.eventLog.compress": "false",
                "spark.eventLog.dir": f"file://{folder / 'events'}", **(settings or {})}  # fmt: skip
     defaults = "".join(f"{name} {value}\n" for name, value in written.items())
     (folder / "conf" / "spark-defaults.conf").write_text(defaults)
-    seen: set[str] = set()
-    with (folder / "said.txt").open("wb") as said:
+    seen: set[tuple[str, bytes]] = set()
+    with (folder / "said.txt").open("ab") as said:
         process = subprocess.Popen(
             command, env={**os.environ, **environment, "SPARK_CONF_DIR": str(folder / "conf")}, stdout=said, stderr=said
         )  # fmt: skip
         try:
             while process.poll() is None:
-                seen |= _shown(process.pid)
+                seen |= shown(process.pid)
                 try:
                     process.wait(timeout=LOOK_SECONDS)
                 except subprocess.TimeoutExpired:
                     continue
         finally:
             process.kill()
-    return Watched(process.returncode, (folder / "said.txt").read_text(), "\n".join(seen).encode())
+    return Watched(process.returncode, (folder / "said.txt").read_text(), frozenset(seen))
 
 
-def _shown(pid: int) -> set[str]:
-    shown: set[str] = set()
+def shown(pid: int) -> set[tuple[str, bytes]]:
+    """What a process and those below it show now."""
+    seen: set[tuple[str, bytes]] = set()
     try:
         parent = psutil.Process(pid)
-        for one in (parent, *parent.children(recursive=True)):
-            shown.add(f"{one.name()} {one.cmdline()} {one.environ()}")
+        family = [parent, *parent.children(recursive=True)]
     except psutil.Error:
-        pass
-    return shown
+        return seen
+    for one in family:
+        for name in ("cmdline", "environ"):
+            try:
+                seen.add((one.name(), Path(f"/proc/{one.pid}/{name}").read_bytes()))
+            except (OSError, psutil.Error):
+                continue
+    return seen

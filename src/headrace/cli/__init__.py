@@ -20,6 +20,7 @@ from headrace.cli import quarantine as _quarantine  # noqa: F401  # pyright: ign
 from headrace.cli import replay as _replay  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import resume as _resume  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import servers as _servers  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import subject as _subject  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli.app import app
 from headrace.cli.console import say
 from headrace.errors import INTERRUPTED, GateRefused, HeadraceError

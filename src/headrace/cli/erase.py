@@ -7,19 +7,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from headrace.cli.app import PipelinePath, app
 from headrace.cli.console import say, stopping
+from headrace.cli.held import show_held, told_of
 from headrace.cli.start import Master, Memory, connect, spark_for
-from headrace.cli.subject import Alone, KindOption, Subject, SubjectFile, subject_value
 from headrace.cli.waiting import Waiting
+from headrace.cli.whom import Alone, KindOption, Subject, SubjectFile, subject_value
 from headrace.located import printable
 
 if TYPE_CHECKING:
     from headrace.erasure.record import Record
-    from headrace.erasure.run import Held
 
 
 @app.command()
@@ -71,7 +69,11 @@ def erase(
         told = told_of(held) if held else {"records": [_plain(record) for record in records]}
         print(json.dumps({"dry_run": dry_run, "found": bool(held.anything if held else records), **told}))
     elif held is not None and held.anything:
-        _show_held(held)
+        show_held(held, title="would go")
+        for model in held.models:
+            print(f"trained on the person: {printable(model)}; it would be marked")
+        for sentence in held.left:
+            print(f"would stay: {printable(sentence)}")
     elif records:
         for record in records:
             _show_record(record)
@@ -88,11 +90,11 @@ def erasures(
     master: Master = None,
     memory: Memory = "2g",
 ) -> None:
-    """List the records of erasures and check their signatures. Exit code 9 where one does not hold.
+    """List the records of erasures and check their signatures. Exit code 9 where one does not hold, or a file is no record.
 
     Example: headrace erasures conf/payments
     """
-    from headrace.erasure.record import read_records
+    from headrace.erasure.record import no_records, read_records
     from headrace.errors import AccountingError
     from headrace.lake.layout import Layout
     from headrace.privacy.keys import open_ring
@@ -101,55 +103,24 @@ def erasures(
     loaded = load(pipeline)
     ring = open_ring(loaded.spec.keys.ring)
     spark = spark_for(f"headrace erasures {loaded.name}", master, memory)
-    found = read_records(spark, Layout(loaded.spec.lake.root).erasures, ring=ring)
+    folder = Layout(loaded.spec.lake.root).erasures
+    found, damaged = read_records(spark, folder, ring=ring)
     for record, problem in found:
         if as_json:
             print(json.dumps({**_plain(record), "signature": problem or "holds"}))
         else:
-            print(
-                f"{record.begun_at}  {record.id}  {record.state}, by {printable(record.user)} on {printable(record.host)}"
-            )
-            print(f"  rows: {_rows_in_words(record)}; signature: {problem or 'holds'}")
-    if not found:
+            print(printable(f"{record.begun_at}  {record.id}  {record.state}, by {record.user} on {record.host}"))
+            print(printable(f"  rows: {_rows_in_words(record)}; signature: {problem or 'holds'}"))
+    if not found and not damaged:
         say("no record of an erasure is in this lake")
+    if damaged:
+        raise no_records(damaged, folder)
     wrong = [record.id for record, problem in found if problem]
     if wrong:
         raise AccountingError(
             f"the signature of {len(wrong)} records of erasures does not hold ({', '.join(map(printable, wrong))}); restore them "
             "from a copy, or the key ring that signed them"
         )
-
-
-def told_of(held: Held) -> dict[str, Any]:
-    """What a dry run tells a program."""
-    tables = {
-        name: {"rows": dict(one.rows), "old_records": len(one.old - one.places), "untold": one.untold}
-        for name, one in held.found.scans.items()
-    }
-    return {
-        "identifiers": dict(held.found.identifiers), "tables": tables, "predictions": held.answers.predictions,
-        "snapshots": dict(held.answers.snapshots), "models": list(held.models), "left": list(held.left),
-    }  # fmt: skip
-
-
-def _show_held(held: Held) -> None:
-    known = ", ".join(f"{count} {printable(kind)}" for kind, count in held.found.identifiers.items())
-    print(f"known of the person: {known}")
-    table = Table(box=None, pad_edge=False, header_style="bold", title="would go", title_justify="left")
-    for name in ("table", "rows", "only in old files"):
-        table.add_column(name, justify="left" if name == "table" else "right")
-    for name, one in held.found.scans.items():
-        rows = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(one.rows.items()))
-        table.add_row(name, rows or "0", f"{len(one.old - one.places):,}")
-    if held.answers.predictions:
-        table.add_row("predictions", f"{held.answers.predictions:,}", "")
-    for run, count in held.answers.snapshots.items():
-        table.add_row(f"snapshots/{run}", f"{count:,}", "")
-    Console(highlight=False).print(table, markup=False)
-    for model in held.models:
-        print(f"trained on the person: {printable(model)}; it would be marked")
-    for sentence in held.left:
-        print(f"would stay: {printable(sentence)}")
 
 
 def _show_record(record: Record) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ class Answers:
     """Training run to rows."""
     old: frozenset[str] = frozenset()
     """Paths of those tables whose old files still hold such rows."""
+    published: frozenset[str] = field(default=frozenset(), repr=False)
+    """Ids of the predictions, as their table has them or had them."""
 
     @property
     def anything(self) -> bool:
@@ -47,10 +49,26 @@ def find_answers(spark: SparkSession, pipeline: Pipeline, ids: Iterable[str], *,
     predictions = layout.predictions(pipeline.spec.model.name)
     runs = {layout.snapshot(run): run for run in files.names(spark, layout.snapshots)}
     tables = [table for table in (predictions, *runs) if delta.exists(spark, table)]
-    rows = {table: _chosen(spark, table, pipeline, ids, ring=ring).count() for table in tables}
-    old = frozenset(table for table in tables if _in_old_files(spark, table, pipeline, ids, ring=ring))
-    snapshots = {run: rows[table] for table, run in runs.items() if rows.get(table)}
-    return Answers(rows.get(predictions, 0), snapshots, old)
+    rows = {table: _counted(_chosen(spark, table, pipeline, ids, ring=ring)) for table in tables}
+    old = {table: _in_old_files(spark, table, pipeline, ids, ring=ring) for table in tables}
+    snapshots = {run: sum(rows[table].values()) for table, run in runs.items() if rows.get(table)}
+    answered = rows.get(predictions, {})
+    published = frozenset({*answered, *old.get(predictions, {})})
+    return Answers(sum(answered.values()), snapshots, frozenset(table for table in tables if old[table]), published)
+
+
+def answer_rows(
+    spark: SparkSession, pipeline: Pipeline, ids: Iterable[str], answers: Answers, *, ring: KeyRing
+) -> Iterator[tuple[str, int, DataFrame]]:
+    """Each table's name, its version as of now, and its rows (whole) that were computed for requests with these ids."""
+    layout, model = Layout(pipeline.spec.lake.root), pipeline.spec.model
+    tables = {f"snapshots/{run}": layout.snapshot(run) for run in sorted(answers.snapshots)}
+    if answers.predictions and model is not None:
+        tables[f"serving/{model.name}/predictions"] = layout.predictions(model.name)
+    for name, path in tables.items():
+        version = delta.version(spark, path)
+        rows = spark.read.format("delta").option("versionAsOf", version).load(path)
+        yield name, version, _with_ids(spark, rows, pipeline, frozenset(ids), ring=ring)
 
 
 def erase_predictions(
@@ -80,31 +98,40 @@ def _erased(
 ) -> tuple[int, int]:  # fmt: skip
     session = spark.newSession()
     chosen = _chosen(session, path, pipeline, ids, ring=ring)
-    stored = chosen.groupBy("id").count().collect()
-    rows = sum(int(row["count"]) for row in stored)
+    stored = _counted(chosen)
+    rows = sum(stored.values())
     if rows:
-        frame = session.createDataFrame([(row["id"],) for row in stored], "id string")
+        frame = session.createDataFrame([(one,) for one in stored], "id string")
         told: dict[str, Any] = {"headrace": ERASE, "erasure": erasure, "rows": rows}
         erase_matching(session, path, frame, on="old.id = new.id", told=told, lease=lease)
     return rows, purge(spark, path, lease=lease)
 
 
-def _in_old_files(spark: SparkSession, path: str, pipeline: Pipeline, ids: frozenset[str], *, ring: KeyRing) -> bool:
+def _counted(rows: DataFrame) -> dict[str, int]:
+    """Id to rows."""
+    return {row["id"]: int(row["count"]) for row in rows.groupBy("id").count().collect()}
+
+
+def _in_old_files(
+    spark: SparkSession, path: str, pipeline: Pipeline, ids: frozenset[str], *, ring: KeyRing
+) -> dict[str, int]:  # fmt: skip
+    """Id to rows, in files that the table needs no more."""
     old = unreferenced_files(spark, path)
     if not old:
-        return False
+        return {}
     rows = spark.read.schema("id string").option("ignoreCorruptFiles", "true").parquet(*old)
-    return bool(_with_ids(spark, rows, pipeline, ids, ring=ring).count())
+    return _counted(_with_ids(spark, rows, pipeline, ids, ring=ring))
 
 
 def _chosen(spark: SparkSession, path: str, pipeline: Pipeline, ids: frozenset[str], *, ring: KeyRing) -> DataFrame:
-    return _with_ids(spark, spark.read.format("delta").load(path), pipeline, ids, ring=ring)
+    """The ids of such rows, as the table has them."""
+    return _with_ids(spark, spark.read.format("delta").load(path).select("id"), pipeline, ids, ring=ring)
 
 
 def _with_ids(
     spark: SparkSession, rows: DataFrame, pipeline: Pipeline, ids: frozenset[str], *, ring: KeyRing
 ) -> DataFrame:  # fmt: skip
-    """Rows with one of the ids, as ``id``; where ids are pseudonyms, of whatever version."""
+    """Rows with one of the ids; where ids are pseudonyms, of whatever version."""
     features = pipeline.spec.features
     assert features is not None
     protection = pipeline.spec.streams[features.requests].protect.get(features.id)
@@ -115,4 +142,4 @@ def _with_ids(
         return renewed(same, domain=protection.pseudonym, ring=ring) if isinstance(protection, Pseudonym) else same
 
     wanted = wanted.select(current(_NOW).alias(_NOW)).distinct()
-    return rows.select("id", current("id").alias(_NOW)).join(F.broadcast(wanted), _NOW, "left_semi").select("id")
+    return rows.withColumn(_NOW, current("id")).join(F.broadcast(wanted), _NOW, "left_semi").drop(_NOW)

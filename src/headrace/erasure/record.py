@@ -6,13 +6,17 @@ import hmac
 import json
 import socket
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from headrace.errors import KeyRingError
+from pydantic import TypeAdapter
+
+from headrace.errors import AccountingError, KeyRingError
 from headrace.lake import files
 from headrace.lake.openings import this_user
+from headrace.located import printable
 from headrace.privacy.keys import ERASURES, KeyRing
 
 if TYPE_CHECKING:
@@ -85,32 +89,50 @@ def signed(record: Record, *, ring: KeyRing) -> str:
 
 def read_record(text: str, *, ring: KeyRing) -> tuple[Record, str | None]:
     """A record, and why its signature does not hold, or None where it does. Raises ValueError where it is no record."""
-    body: dict[str, Any] = json.loads(text)
+    body: Any = json.loads(text)
+    if not isinstance(body, dict) or not isinstance(body.get("key_version"), int):
+        raise ValueError("it is no record")
     mac = str(body.pop("hmac", ""))
+    fields = {name: body[name] for name in Record.__dataclass_fields__ if name in body}
+    record = TypeAdapter(Record).validate_python(fields)
     try:
-        version, fields = int(body["key_version"]), {name: body[name] for name in Record.__dataclass_fields__}
-    except (KeyError, TypeError) as error:
-        raise ValueError("a field is missing") from error
-    try:
-        expected = _mac(body, ring.key(ERASURES, version))
-        problem = None if hmac.compare_digest(mac, expected) else "it was changed after it was signed"
+        expected = _mac(body, ring.key(ERASURES, body["key_version"]))
+        holds = hmac.compare_digest(mac.encode(), expected.encode())
+        problem = None if holds else "it was changed after it was signed"
     except KeyRingError as error:
         problem = str(error)
-    plan = {
-        table: Planned(tuple((int(p), int(o)) for p, o in one["places"]), tuple(one["days"]), int(one["version"]))
-        for table, one in fields.pop("plan").items()
-    }
-    return Record(**fields, plan=plan), problem
+    return record, problem
 
 
-def read_records(spark: SparkSession, folder: str, *, ring: KeyRing) -> list[tuple[Record, str | None]]:
-    """All records, oldest first, each with why its signature does not hold, if so. Raises ValueError where one is no record."""
-    found: list[tuple[Record, str | None]] = []
+class Records(NamedTuple):
+    """The records of a lake."""
+
+    found: list[tuple[Record, str | None]]
+    """Oldest first, each with why its signature does not hold, if so."""
+    damaged: list[str]
+    """Names of files that hold none."""
+
+
+def read_records(spark: SparkSession, folder: str, *, ring: KeyRing) -> Records:
+    """All records."""
+    found, damaged = list[tuple[Record, str | None]](), list[str]()
     for name in files.names(spark, folder):
         text = files.read_text(spark, f"{folder}/{name}") if name.endswith(".json") else None
-        if text:
-            found.append(read_record(text, ring=ring))
-    return sorted(found, key=lambda one: one[0].begun_at)
+        if text is not None:
+            try:
+                found.append(read_record(text, ring=ring))
+            except (ValueError, RecursionError):
+                damaged.append(name)
+    return Records(sorted(found, key=lambda one: one[0].begun_at), damaged)
+
+
+def no_records(names: Sequence[str], folder: str) -> AccountingError:
+    """The one sentence for files that should be records, or of which nobody can tell whether they were begun so."""
+    return AccountingError(
+        f"{len(names)} files in {folder} are no records of erasures, or their signatures do not hold "
+        f"({', '.join(map(printable, names))}); restore them from a copy, or move them elsewhere and ask once more for the erasure "
+        "that may have begun there"
+    )
 
 
 def _mac(body: dict[str, Any], secret: bytes) -> str:

@@ -10,83 +10,47 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from headrace.connections import Broker, Tracking
 from headrace.erasure import marks
 from headrace.erasure.answers import Answers, erase_from_snapshot, erase_predictions, find_answers
-from headrace.erasure.find import Found, find
-from headrace.erasure.record import BEGUN, Planned, Record, new_record, read_records, write_record
-from headrace.erasure.topics import kept_in, left_in_predictions, left_in_topics, tombstone
+from headrace.erasure.find import Found
+from headrace.erasure.held import Held, Search
+from headrace.erasure.record import BEGUN, Planned, Record, new_record, no_records, read_records, write_record
+from headrace.erasure.scan import scan, searched_tables
+from headrace.erasure.topics import kept_in, tombstone
 from headrace.errors import CheckpointError
 from headrace.ingest.asking import Asking, State
 from headrace.ingest.erase import erase_errand, erase_handler
 from headrace.lake import delta
 from headrace.lake.erase import ERASE, erase_places, purge
 from headrace.lake.errands import Errands
-from headrace.lake.layout import EVENTS, Layout
+from headrace.lake.layout import EVENTS
 from headrace.lake.lease import Lease, leased
 from headrace.lake.log import newest_first, read_log
-from headrace.privacy.keys import KeyRing
 from headrace.privacy.person import Person
 from headrace.serving.publish import first_unpublished
-from headrace.spec.pipeline import Pipeline
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 _ROUNDS = 5
 """So often is looked again for rows that came meanwhile."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """All that a pipeline holds of a person."""
-
-    found: Found
-    answers: Answers
-    models: tuple[str, ...]
-    """``NAME/VERSION`` of the models that were trained on them."""
-    left: tuple[str, ...]
-    """What an erasure can't reach, in sentences."""
-
-    @property
-    def anything(self) -> bool:
-        return self.found.anything or self.answers.anything
+_MORE = f"records of the person came at each of {_ROUNDS} looks, so there may be more: run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eraser:
+class Eraser(Search):
     """An erasure's surroundings."""
 
-    spark: SparkSession
-    pipeline: Pipeline
-    ring: KeyRing
-    broker: Broker
-    tracking: Callable[[], Tracking]
     stop: threading.Event
-    linked: bool = True
     on_table: Callable[[str], None] = lambda table: None
     tell: Callable[[State], None] = lambda state: None
     on_step: Callable[[str], None] = lambda step: None
     """Hears what is done: ``planned``, ``marked``, ``answers``, then each table's name, ``recorded``."""
 
-    @property
-    def _layout(self) -> Layout:
-        return Layout(self.pipeline.spec.lake.root)
-
-    def look(self, person: Person) -> Held:
-        """What is there. Changes nothing."""
-        found = find(self.spark, self.pipeline, person, ring=self.ring, linked=self.linked)
-        answers = find_answers(self.spark, self.pipeline, found.ids, ring=self.ring)
-        models = marks.models_of(self.tracking(), answers.snapshots) if answers.snapshots else []
-        return Held(found, answers, tuple(models), tuple(self._left(found, answers)))
-
     def erase(self, person: Person) -> list[Record]:
         """Finish what was interrupted, then erase all that is there, also what comes meanwhile; the signed records of both.
 
-        Raises CheckpointError where a scoring job writes a table that must change (nothing was changed then), KeyboardInterrupt
-        where ``stop`` is set, ModelError where MLflow does not answer, StorageError as ingest does.
+        Raises CheckpointError where a scoring job writes a table that must change (nothing was changed then), AccountingError
+        where a record of an erasure is damaged (the same), BrokerError where a tombstone was not delivered, KeyboardInterrupt
+        where ``stop`` is set, ModelError where MLflow does not answer, StorageError as ingest does. A repeat goes on from there.
         """
         records = list(self._finish_others())
         record: Record | None = None
@@ -94,41 +58,50 @@ class Eraser:
             held = self.look(person)
             if not held.anything:
                 break
-            record = self._round(held, record)
+            record, person = self._round(held, record), held.found.person  # what led to other tables is gone now
+        else:
+            assert record is not None
+            record = replace(record, left=sorted({*record.left, _MORE}))
         if record is None:
             return records
         record = record.done()
-        write_record(self.spark, self._layout.erasures, record, ring=self.ring)
+        write_record(self.spark, self.layout.erasures, record, ring=self.ring)
         self.on_step("recorded")
         return [*records, record]
 
     def _round(self, held: Held, record: Record | None) -> Record:
         record = record or new_record(pipeline=self.pipeline.name, spec=self.pipeline.version)
+        left, counted = sorted({*record.left, *held.left}), dict(held.found.identifiers)
+        planned = replace(record, plan=self._plan(held.found), identifiers=counted, left=left)
+        return self._all_of(planned, held.found.ids, held.answers)
+
+    def _all_of(self, record: Record, ids: frozenset[str], answers: Answers) -> Record:
+        """What the record plans, and before it what was computed for these requests."""
         with ExitStack() as release:
-            leases = self._serving_leases(held, release)
-            record = self._planned(record, held)
+            leases = self._serving_leases(record, answers, release)
+            record = self._kept(record)
             self.on_step("planned")
-            if held.answers.snapshots:
-                marked = marks.mark_runs(self.tracking(), held.answers.snapshots, erasure=record.id)
+            if answers.snapshots:
+                marked = marks.mark_runs(self.tracking(), answers.snapshots, erasure=record.id)
                 record = self._kept(replace(record, models=sorted({*record.models, *marked})))
             self.on_step("marked")
-            record = self._without_answers(record, held, leases)
+            record = self._without_answers(record, ids, answers, leases)
             self.on_step("answers")
             return self._carry_out(record, leases)
 
-    def _planned(self, record: Record, held: Held) -> Record:
+    def _plan(self, found: Found) -> dict[str, Planned]:
         plan = dict[str, Planned]()
-        for table in held.found.tables:
-            one = held.found.scans.get(table.name)
+        for table in found.tables:
+            one = found.scans.get(table.name)
             if one is not None and one.found:
                 version = delta.version(self.spark, table.path)
-                plan[table.name] = Planned(tuple(sorted(one.places)), tuple(sorted(one.days)), version)
-        counted = dict(held.found.identifiers)
-        return self._kept(replace(record, plan=plan, identifiers=counted, left=sorted({*record.left, *held.left})))
+                plan[table.name] = Planned(tuple(sorted(one.found)), tuple(sorted(one.days)), version)
+        return plan
 
-    def _without_answers(self, record: Record, held: Held, leases: dict[str, Lease]) -> Record:
-        ids, answers, layout = held.found.ids, held.answers, self._layout
-        model = self.pipeline.spec.model
+    def _without_answers(
+        self, record: Record, ids: frozenset[str], answers: Answers, leases: dict[str, Lease]
+    ) -> Record:
+        layout, model = self.layout, self.pipeline.spec.model
         for run in sorted({*answers.snapshots, *(path.rpartition("/")[2] for path in answers.old)}):
             if not delta.exists(self.spark, layout.snapshot(run)):
                 continue
@@ -137,7 +110,7 @@ class Eraser:
             snapshots = {**record.snapshots, run: record.snapshots.get(run, 0) + rows}
             record = self._kept(_with_files(replace(record, snapshots=snapshots), f"snapshots/{run}", files))
         if model is not None and (answers.predictions or layout.predictions(model.name) in answers.old):
-            self._send_tombstones(ids)
+            self._send_tombstones(ids, answers)
             name = f"serving/{model.name}/predictions"
             self.on_table(name)
             rows, files = erase_predictions(
@@ -161,7 +134,7 @@ class Eraser:
         return record
 
     def _carry_out_one(self, record: Record, name: str, planned: Planned, lease: Lease | None) -> int:
-        spark, layout = self.spark, self._layout
+        spark, layout = self.spark, self.layout
         if name.startswith(EVENTS):
             path = layout.events(name.removeprefix(EVENTS))
             errand = erase_errand(table=name, erasure=record.id, places=planned.places, days=planned.days)
@@ -172,7 +145,7 @@ class Eraser:
             return int(told["files"])
         path = self._path(name)
         with self._lease(name, lease) as held:
-            if planned.places:
+            if planned.places and planned.days:
                 erase_places(
                     spark, path, planned.places, days=planned.days, erasure=record.id, request=f"{record.id}/{planned.version}",
                     lease=held,
@@ -189,23 +162,39 @@ class Eraser:
 
     def _finish_others(self) -> Iterator[Record]:
         """Carry out what interrupted erasures had planned."""
-        for record, problem in read_records(self.spark, self._layout.erasures, ring=self.ring):
-            if record.state == BEGUN and problem is None and record.pipeline == self.pipeline.name:
-                done = self._carry_out(record, {}).done()
-                write_record(self.spark, self._layout.erasures, done, ring=self.ring)
+        found, damaged = read_records(self.spark, self.layout.erasures, ring=self.ring)
+        unsigned = [f"{record.id}.json" for record, problem in found if problem and record.state == BEGUN]
+        if damaged or unsigned:
+            raise no_records([*damaged, *unsigned], self.layout.erasures)
+        for record, _ in found:
+            if record.state == BEGUN and record.pipeline == self.pipeline.name:
+                ids = self._planned_ids(record)
+                answers = find_answers(self.spark, self.pipeline, ids, ring=self.ring)
+                done = self._all_of(record, ids, answers).done()
+                write_record(self.spark, self.layout.erasures, done, ring=self.ring)
                 yield done
 
-    def _serving_leases(self, held: Held, release: ExitStack) -> dict[str, Lease]:
+    def _planned_ids(self, record: Record) -> frozenset[str]:
+        """Of the requests among the rows that are still to go; answers go before the first of them does."""
+        tables = searched_tables(self.spark, self.pipeline) if record.plan else []
+        ids = frozenset[str]()
+        for table in tables:
+            if table.id_column is not None and table.name in record.plan:
+                places = record.plan[table.name].places
+                ids |= scan(self.spark, table, Person(), ring=self.ring, alike=places).ids
+        return ids
+
+    def _serving_leases(self, record: Record, answers: Answers, release: ExitStack) -> dict[str, Lease]:
         """The right to change what scoring writes, as far as it must change."""
         model = self.pipeline.spec.model
         if model is None:
             return {}
         wanted: dict[str, str] = {}
         requests = f"serving/{model.name}/requests"
-        if requests in held.found.scans and held.found.scans[requests].found:
+        if requests in record.plan:
             wanted[requests] = requests
-        path = self._layout.predictions(model.name)
-        if held.answers.predictions or path in held.answers.old:
+        path = self.layout.predictions(model.name)
+        if answers.predictions or path in answers.old:
             self._require_published(path)
             wanted[f"serving/{model.name}/predictions"] = f"serving/{model.name}"
         return {
@@ -217,7 +206,7 @@ class Eraser:
         """A publisher that has not come to a prediction yet would miss its file."""
         model = self.pipeline.spec.model
         assert model is not None
-        checkpoint = self._layout.checkpoint(f"score/{model.name}/publish")
+        checkpoint = self.layout.checkpoint(f"score/{model.name}/publish")
         scored = next((e.version for e in newest_first(self.spark, path) if e.metadata.get("headrace") == "scores"), -1)
         behind = first_unpublished(self.spark, checkpoint=checkpoint)
         if 0 < behind <= scored:
@@ -226,26 +215,14 @@ class Eraser:
                 f"{self.pipeline.folder} --until-caught-up first; nothing was erased"
             )
 
-    def _send_tombstones(self, ids: frozenset[str]) -> None:
+    def _send_tombstones(self, ids: frozenset[str], answers: Answers) -> None:
+        """For what was published, by the ids of the requests and of the predictions, whose pseudonyms may be older."""
         scoring = self.pipeline.spec.scoring
         if scoring is not None and (kept := kept_in(self.broker, scoring.topic)) is not None and kept.compacted:
-            tombstone(self.broker, scoring.topic, ids)
-
-    def _left(self, found: Found, answers: Answers) -> Iterator[str]:
-        yield from left_in_topics(found, self.broker)
-        scoring = self.pipeline.spec.scoring
-        if answers.predictions and scoring is not None:
-            kept = kept_in(self.broker, scoring.topic)
-            if kept is None or not kept.compacted:
-                yield left_in_predictions(scoring.topic, self.broker)
-        for name, rows in found.untold.items():
-            yield f"{name}: of {rows} rows nobody can tell whom they are about (a retired key, or they do not open)"
-        for name, stream in self.pipeline.spec.streams.items():
-            if not stream.subject and delta.exists(self.spark, self._layout.events(name)):
-                yield f"{EVENTS}{name} was not searched: its stream declares no subject"
+            tombstone(self.broker, scoring.topic, ids | answers.published)
 
     def _path(self, name: str) -> str:
-        return f"{self._layout.root}/{name}"
+        return f"{self.layout.root}/{name}"
 
     @contextmanager
     def _lease(self, name: str, lease: Lease | None) -> Generator[Lease]:
@@ -256,7 +233,7 @@ class Eraser:
             yield taken
 
     def _kept(self, record: Record) -> Record:
-        write_record(self.spark, self._layout.erasures, record, ring=self.ring)
+        write_record(self.spark, self.layout.erasures, record, ring=self.ring)
         return record
 
 

@@ -16,8 +16,8 @@ from headrace.lake import delta
 from headrace.lake.erase import Place
 from headrace.lake.layout import Layout
 from headrace.lake.maintain import unreferenced_files
-from headrace.privacy.encrypt import key_version, open_value
-from headrace.privacy.keys import KeyRing, column_key
+from headrace.privacy.encrypt import open_stored
+from headrace.privacy.keys import KeyRing
 from headrace.privacy.looking import FOUND, UNTOLD, Look, flat, sealed_records, stored_values
 from headrace.privacy.nested import taken
 from headrace.privacy.person import Named, Person, named_in
@@ -170,9 +170,7 @@ def _opened(value: Any, place: Named, at: str, *, ring: KeyRing) -> str | None:
         return str(value)
     where = f"{at}/{written(place.path)}".encode()
     try:
-        return open_value(
-            ring.key(column_key(place.protection.encrypt), key_version(bytes(value), where)), bytes(value), where
-        )
+        return open_stored(bytes(value), where, key=place.protection.encrypt, ring=ring)
     except KeyRingError:
         return None
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from headrace.connections import Broker
 from headrace.erasure.find import Found
-from headrace.ingest.source import TIMEOUT_S, client_settings, topic_settings
+from headrace.errors import BrokerError
+from headrace.ingest.refusals import refusal
+from headrace.ingest.source import client_settings, topic_settings
+
+_AS_PUBLISHED = {"partitioner": "murmur2_random"}
+"""Compaction looks at one partition: a tombstone must go where Spark's Java client has put the prediction with its key."""
+_DELIVERY_MS = 30_000
+_AT_ONCE = 10_000
+"""Tombstones that wait in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +50,53 @@ def left_in_topics(found: Found, broker: Broker) -> Iterator[str]:
         yield f"topic {topic} holds the records themselves: {_until(kept_in(broker, topic), last)}"
 
 
-def left_in_predictions(topic: str, broker: Broker) -> str:
-    """A sentence for the topic to which predictions were published."""
-    return f"topic {topic} holds the predictions that were published: {_until(kept_in(broker, topic), None)}"
+def left_in_predictions(topic: str, kept: Kept | None) -> str:
+    """A sentence for the topic to which predictions were published; ``kept``: what the broker says of it."""
+    if kept is None:
+        return (
+            f"topic {topic} holds the predictions that were published: the broker does not say for how long, nor whether it is "
+            "compacted, so it gets no tombstones"
+        )
+    if kept.compacted:
+        return (
+            f"topic {topic} is compacted: the first compaction after an erasure's tombstones removes what was published"
+        )
+    return f"topic {topic} holds the predictions that were published: {_until(kept, None)}"
 
 
 def tombstone(broker: Broker, topic: str, keys: Iterable[str]) -> int:
-    """Send a record without a value for each key, with which compaction removes what was sent before; how many."""
-    from confluent_kafka import Producer
+    """Send a record without a value for each key, with which compaction removes what was sent before; how many.
 
-    producer, failed, sent = Producer(client_settings(broker.bootstrap, broker.options)), list[object](), 0
-    for key in sorted(keys):
-        producer.produce(
-            topic, key=key, value=None, on_delivery=lambda error, _: failed.append(error) if error else None
+    Raises BrokerError where one was not delivered.
+    """
+    from confluent_kafka import KafkaException, Producer
+
+    settings = {
+        **client_settings(broker.bootstrap, broker.options),
+        **_AS_PUBLISHED,
+        "message.timeout.ms": _DELIVERY_MS,
+    }
+    wanted, delivered, failed = sorted(keys), list[object](), list[str]()
+
+    def told(error: Any, message: object) -> None:
+        failed.append(str(error.str())) if error else delivered.append(message)
+
+    try:
+        producer = Producer(settings)
+        for number, key in enumerate(wanted, start=1):
+            producer.produce(topic, key=key, value=None, on_delivery=told)
+            if number % _AT_ONCE == 0:
+                producer.flush(2 * _DELIVERY_MS / 1000)
+        producer.flush(2 * _DELIVERY_MS / 1000)
+    except KafkaException as error:
+        failed.append(str(error.args[0].str()))
+    if len(delivered) < len(wanted):
+        why = failed[0] if failed else "no answer"
+        raise BrokerError(
+            f"topic {topic!r} did not take {len(wanted) - len(delivered)} of {len(wanted)} tombstones "
+            f"({refusal(why, topic=topic) or why}), so the erasure is not finished; mend that, then run the same command again"
         )
-        sent += 1
-    left = producer.flush(TIMEOUT_S)
-    return sent - left - len(failed)
+    return len(wanted)
 
 
 def _until(kept: Kept | None, last: datetime | None) -> str:

@@ -31,7 +31,7 @@ def erase_handler(spark: SparkSession, layout: Layout) -> Handler:
         path, told = layout.events(errand.table.removeprefix(EVENTS)), errand.arguments
         places: list[Place] = [(int(partition), int(offset)) for partition, offset in told["places"]]
         rows: dict[str, int] = {}
-        if places:
+        if places and told["days"]:
             rows = erase_places(
                 spark, path, places, days=told["days"], erasure=told["erasure"], request=errand.id, lease=lease
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,18 @@ def log_opening(spark: SparkSession, path: str, *, topic: str, partition: int, o
 
     Raises StorageError where the log can't be written.
     """
+    log_openings(spark, path, topic=topic, places=[(partition, offset)])
+
+
+def log_openings(spark: SparkSession, path: str, *, topic: str, places: Iterable[tuple[int, int]]) -> None:
+    """The same for several records of a topic (partition and offset of each), in one commit."""
+    now, user, host = datetime.now(UTC), this_user(), socket.gethostname()
+    rows = [(now, user, host, topic, partition, offset) for partition, offset in places]
     try:
         if not delta.exists(spark, path):
             create_table(spark, path, schema=SCHEMA, statistics=("at",), change_data_feed=False)
             delta.set_property(spark, path, "delta.appendOnly", "true")
-        row = (datetime.now(UTC), this_user(), socket.gethostname(), topic, partition, offset)
-        spark.createDataFrame([row], SCHEMA).coalesce(1).write.format("delta").mode("append").save(path)
+        spark.createDataFrame(rows, SCHEMA).coalesce(1).write.format("delta").mode("append").save(path)
     except StorageError:
         raise
     except Exception as error:

@@ -69,6 +69,14 @@ def open_value(secret: bytes, value: bytes, place: bytes) -> str:
         ) from None
 
 
+def open_stored(value: bytes, place: bytes, *, key: str, ring: KeyRing) -> str:
+    """The same of a value under whatever version of a column's key (as ``protect`` calls it) the ring holds.
+
+    Raises KeyRingError where the version is gone, or the value was changed or moved.
+    """
+    return open_value(ring.key(column_key(key), key_version(value, place)), value, place)
+
+
 def key_version(value: bytes, place: bytes) -> int:
     """The key version that an encrypted value names. Raises KeyRingError where it is no encrypted value."""
     if len(value) < _START + 16 or value[0] != _FORMAT:
