@@ -75,7 +75,7 @@ def work(folder: Path, bootstrap: str, clear: Path) -> dict[str, int]:
     codes["maintain"] = run("maintain", pipeline)
     file.write_text(her_email())
     codes["erase --dry-run"] = run("erase", pipeline, "--subject-file", file, "--dry-run")
-    codes["erase"] = run("erase", pipeline, "--subject-file", file)
+    codes["erase"] = run("erase", pipeline, "--subject-file", file, "--retrain-as-of", CUT.isoformat())
     codes["erasures"] = run("erasures", pipeline)
     return codes
 

@@ -80,6 +80,13 @@ def test_everything_was_done_and_every_fault_struck(handled: Handled) -> None:
     assert {"_delta_log", "index.html", "mlflow.db", "commits", "model.ubj", "predictions", "openings"} <= names
 
 
+def test_the_model_of_an_erased_person_was_trained_anew(handled: Handled) -> None:
+    said = handled.done.said[handled.done.said.index("--- erase\n") :]
+    assert f"trained on the person: {PREFIX}/1" in said
+    assert '"version": 2' in said
+    assert '"train_rows"' in said
+
+
 def test_no_file_holds_a_canary_or_a_key(handled: Handled) -> None:
     """Tables, logs, checkpoints, ledgers, Data Docs, MLflow's database and artifacts, Spark's event log and its own files."""
     ring = handled.root / "work" / "pipeline" / "keys.json"

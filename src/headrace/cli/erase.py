@@ -11,7 +11,8 @@ import typer
 from headrace.cli.app import PipelinePath, app
 from headrace.cli.console import say, stopping
 from headrace.cli.held import show_held, told_of
-from headrace.cli.start import Master, Memory, connect, spark_for
+from headrace.cli.jobs import train_and_tell
+from headrace.cli.start import Master, Memory, connect, moment, spark_for
 from headrace.cli.waiting import Waiting
 from headrace.cli.whom import Alone, KindOption, Subject, SubjectFile, subject_value
 from headrace.located import printable
@@ -30,6 +31,13 @@ def erase(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would go, and what would stay; change nothing")
     ] = False,
+    retrain: Annotated[
+        str | None,
+        typer.Option(
+            "--retrain-as-of",
+            help="if a model was trained on the person: then train anew on what was known before this date or time (UTC)",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the result as one JSON object")] = False,
     master: Master = None,
     memory: Memory = "2g",
@@ -47,6 +55,7 @@ def erase(
     from headrace.spec import load
 
     loaded = load(pipeline)
+    as_of = moment(retrain) if retrain else None
     person = person_named(loaded, subject_value(subject, subject_file), kind=kind)
     reference = loaded.spec.keys.ring
     ring = open_ring(reference)
@@ -81,6 +90,8 @@ def erase(
         print("nothing was found")
         for sentence in held.left if held else ():
             print(f"not reached: {printable(sentence)}")
+    if as_of is not None and any(record.models for record in records):
+        train_and_tell(spark, loaded, as_of=as_of)
 
 
 @app.command()

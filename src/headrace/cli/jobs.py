@@ -14,6 +14,10 @@ from headrace.cli.start import Master, Memory, connect_to_topics, moment, spark_
 from headrace.errors import GateRefused
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pyspark.sql import SparkSession
+
     from headrace.connections import Broker
     from headrace.ingest.writer import BatchReport
     from headrace.monitoring.progress import Progress
@@ -81,14 +85,20 @@ def train(
 
     Example: headrace train conf/flights --as-of 2013-03-01
     """
-    from headrace.connections import connect_tracking, home_folder
     from headrace.spec import load
-    from headrace.training.run import train as run_training
 
     loaded = load(pipeline)
     when = moment(as_of)
-    spark = spark_for(f"headrace train {loaded.name}", master, memory)
-    done = run_training(spark, loaded, tracking=connect_tracking(loaded, home=home_folder()), as_of=when, notify=say)
+    train_and_tell(spark_for(f"headrace train {loaded.name}", master, memory), loaded, as_of=when)
+
+
+def train_and_tell(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> None:
+    """Train and print the result as one JSON object. Raises GateRefused where the model was not promoted."""
+    from headrace.connections import connect_tracking, home_folder
+    from headrace.training.run import train as run_training
+
+    tracking = connect_tracking(pipeline, home=home_folder())
+    done = run_training(spark, pipeline, tracking=tracking, as_of=as_of, notify=say)
     figures = {name: round(value, 4) for name, value in done.metrics.items()}
     print(
         json.dumps(
