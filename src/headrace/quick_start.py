@@ -16,7 +16,7 @@ from typing import Any
 from headrace.embedded.class_archive import archive_path
 from headrace.embedded.jars import SPARK, fetch
 from headrace.embedded.java import find_java
-from headrace.errors import HeadraceError, StorageError
+from headrace.errors import INTERRUPTED, HeadraceError, StorageError
 from headrace.session import spark_session
 
 KEPT = 2
@@ -76,3 +76,5 @@ if __name__ == "__main__":
             make_archive(notify=print)
     except HeadraceError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
