@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long variants too (hours)")
 
 
-SHARED = ("flights_demo", "poisoned", "wronged")
+SHARED = ("flights_demo", "poisoned", "wronged", "shopped")
 """What costs most to make: all tests that use one of these run in one process, which makes it once."""
 
 

@@ -27,6 +27,9 @@ from headrace.privacy.rotation import rotate
 from headrace.spec import Pipeline, load
 
 EMAIL, CARD = "pseudonym/email", "pseudonym/card"
+SPELLED = {**PROTECT, "email": {"pseudonym": "email", "as": "email"}, "card": {"pseudonym": "card", "as": "card"},
+           "contacts[].email": {"pseudonym": "email", "as": "email"}}  # fmt: skip
+"""What names a person has one pseudonym in all its spellings."""
 SUBJECT = {"email": "email", "card": "card"}
 OTHERS = [0, 1, 2, 4]
 HERS = 3
@@ -146,10 +149,8 @@ def make_shop(spark, folder: Path, *, bootstrap: str, topic: str) -> Shop:
     """The first records, a rotation of all keys, then the others."""
     for name in (topic, f"{topic}-outcomes"):
         make_topic(bootstrap, name, partitions=1)
-    protect = {**PROTECT, "email": {"pseudonym": "email", "as": "email"}, "card": {"pseudonym": "card", "as": "card"},
-               "contacts[].email": {"pseudonym": "email", "as": "email"}}  # fmt: skip
     pipeline = write_customers(
-        folder, bootstrap=bootstrap, topic=topic, protect=protect, subject=SUBJECT, scored=True,
+        folder, bootstrap=bootstrap, topic=topic, protect=SPELLED, subject=SUBJECT, scored=True,
         duplicates={"by": ["id"], "within": "7d"},
     )  # fmt: skip
     shop = Shop(folder, bootstrap)

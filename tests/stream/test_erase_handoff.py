@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from customers import PROTECT, customer, write_customers
+from customers import customer, write_customers
 from deltalake import DeltaTable
 from pipelines import make_topic, send
-from shop import GONE, SHE, SUBJECT, Shop
+from shop import GONE, SHE, SPELLED, SUBJECT, Shop
 
 from headrace.erasure import run
 from headrace.erasure.find import person_named
@@ -64,8 +64,7 @@ def commits(shop: Shop, kind: str) -> list[int]:
 
 def test_a_running_ingest_erases_between_batches_that_hold_more_of_her(spark, bootstrap: str, tmp_path: Path) -> None:
     make_topic(bootstrap, TOPIC, partitions=1)
-    protect = {**PROTECT, "email": {"pseudonym": "email", "as": "email"}, "card": {"pseudonym": "card", "as": "card"}}
-    pipeline = write_customers(tmp_path / "p", bootstrap=bootstrap, topic=TOPIC, protect=protect, subject=SUBJECT)
+    pipeline = write_customers(tmp_path / "p", bootstrap=bootstrap, topic=TOPIC, protect=SPELLED, subject=SUBJECT)
     ensure_keys(pipeline.spec.keys.ring, needed_keys(pipeline))
     shop, feeder, states, rounds = Shop(tmp_path / "p", bootstrap), Feeder(bootstrap), list[str](), list[int]()
     feeder.feed(hers=True)

@@ -103,11 +103,12 @@ def test_a_tombstone_goes_to_the_partition_of_the_prediction(
     assert held(messages(bootstrap, OTHER_TOPIC)) == set()
 
 
-def refuse_all(bootstrap: str, size: int) -> None:
-    """From now on the topic takes no record of more bytes."""
+def take_up_to(size: int, bootstrap: str) -> None:
+    """From now on the topic takes no batch of more bytes."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     wanted = ConfigResource(ResourceType.TOPIC, TOPIC, incremental_configs=[entry])
-    AdminClient({"bootstrap.servers": bootstrap}).incremental_alter_configs([wanted])[wanted].result(20)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.incremental_alter_configs([wanted])[wanted].result(20)
 
 
 def states(shop: Shop) -> list[str]:
@@ -123,14 +124,14 @@ def erased(answered: Answered, tmp_path_factory: pytest.TempPathFactory) -> list
     given = lines_of(folder / "ada")["serving.shop-model.predictions.jsonl"]
     assert {line["row"]["id"] for line in given} == answered.hers
     assert len(given) == len(answered.hers)
-    refuse_all(shop.bootstrap, 10)
+    take_up_to(10, shop.bootstrap)
     with pytest.raises(BrokerError, match=r"did not take 2 of 2 tombstones .* run the same command again"):
         headrace("erase", str(shop.folder), "--subject", SHE)
     assert states(shop) == ["begun"]
     assert answered.hers < answered.ids
     assert GONE["customers"] < shop.rows().keys(), "by which her predictions are found"
     assert held(messages(shop.bootstrap, TOPIC)) == {*answered.hers, *answered.others}
-    refuse_all(shop.bootstrap, 1_000_000)
+    take_up_to(1_000_000, shop.bootstrap)
     told = json.loads(headrace("erase", str(shop.folder), "--subject", "no.one@example.org", "--json"))
     return told["records"]
 
