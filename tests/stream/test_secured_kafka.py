@@ -17,7 +17,8 @@ from secured_broker import ADMIN, ADMIN_PASSWORD, PASSWORD, SecuredBroker, start
 from watched import run_watched
 
 from headrace.cli.start import connect_to_topics
-from headrace.connections import connect_broker
+from headrace.connections import Broker, connect_broker
+from headrace.erasure.topics import tombstone
 from headrace.errors import BrokerError
 from headrace.ingest.run import start_ingest
 from headrace.spec import load
@@ -100,6 +101,16 @@ def test_no_secret_is_in_what_was_written_said_or_shown_of_processes(ingested: t
     assert b"SparkListenerApplicationStart" in events
     assert b"java" in processes
     assert SECRET not in processes
+
+
+def test_a_tombstone_without_the_right_to_write_is_noticed(broker: SecuredBroker) -> None:
+    options = {
+        "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "alone", "sasl.password": PASSWORD,
+        "ssl.ca.location": str(broker.ca),
+    }  # fmt: skip
+    refused = r"did not take 1 of 1 tombstones .*into the topic 'meters'; grant it .*not finished"
+    with pytest.raises(BrokerError, match=refused):
+        tombstone(Broker(broker.bootstrap, options), TOPIC, ["k0"])
 
 
 def test_without_the_right_to_its_group_an_audit_says_so_instead_of_missing_records(
