@@ -55,7 +55,8 @@ class Canaries:
         return self._keep("quoxel" + self._letters(place, 10).lower() + "@example.org", place)
 
     def phone(self, place: str) -> str:
-        number = "6" + self._digits(place, 8)
+        """A mobile number that is valid in the Netherlands, without the country code: others are not looked for in a text."""
+        number = "61" + self._digits(place, 7)
         self._keep(f"31{number}", place)
         return self._keep(f"0{number}", place)
 
