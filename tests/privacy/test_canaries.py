@@ -180,3 +180,13 @@ def test_the_search_finds_a_leak_in_every_kind_of_place_and_encoding(value: str 
 def test_the_search_finds_nothing_where_nothing_is(tmp_path: Path) -> None:
     places(b"somebody else entirely", tmp_path)
     assert Search(VALUES).below(tmp_path) == {}
+
+
+def test_the_search_finds_what_a_command_says_and_what_a_list_of_processes_shows(tmp_path: Path) -> None:
+    program = "import sys, time; print('Quoxelsaid'); print('Quoxelcomplained', file=sys.stderr); time.sleep(1)"
+    done = run_watched(
+        [sys.executable, "-c", program, "Quoxelargument"], tmp_path, environment={"LEAK": "Quoxelenvironment"}
+    )
+    search = Search(["Quoxelsaid", "Quoxelcomplained", "Quoxelargument", "Quoxelenvironment"])
+    assert search.inside(done.said.encode()) == {"Quoxelsaid", "Quoxelcomplained"}
+    assert search.inside(done.processes) >= {"Quoxelargument", "Quoxelenvironment"}
