@@ -24,11 +24,11 @@ from readings import pipeline, produce
 from headrace.quick_start import make_archive
 
 PATIENCE_S = 300
-LARGEST = {"idle": 10_000, "short batch": 10_000, "long batch": 5_000_000}
+LARGEST = {"idle": 10_000, "short batch": 10_000, "long batch": 1_000_000}
 """Records of the largest batch."""
 SETTLE_S = {"idle": 5.0, "short batch": 0.0, "long batch": 5.0}
 """From the first sign that it does so to the signal."""
-COUNTS = {"idle": 10_000, "short batch": 2_000_000, "long batch": 2_000_000}
+COUNTS = {"idle": 10_000, "short batch": 300_000, "long batch": 600_000}
 
 
 class Lake:
