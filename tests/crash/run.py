@@ -48,7 +48,7 @@ class Journal:
     def __init__(self, file: Path | None) -> None:
         self._file, self._lock, self._commit = file, threading.Lock(), _commit()
         self.found: dict[Case, Findings] = {}
-        self.commits = {self._commit}
+        self.commits: set[str] = set()
         """Of the code that was struck."""
         with suppress(FileNotFoundError):
             for line in file.read_text(encoding="utf-8").splitlines() if file else ():
@@ -60,6 +60,7 @@ class Journal:
     def note(self, case: Case, findings: Findings) -> None:
         with self._lock:
             self.found[case] = findings
+            self.commits.add(self._commit)
             if self._file is not None:
                 with self._file.open("a", encoding="utf-8") as lines:
                     noted = {"commit": self._commit, "point": case[0], "mode": case[1], **asdict(findings)}
@@ -174,7 +175,7 @@ def report(journal: Journal, options: argparse.Namespace, *, points: int, consol
     console.print(table)
     kills = sum(1 for name, mode in found if mode == "kill" and not name.startswith("random")) + options.kills
     figures = {
-        "points": points, "modes": modes, "cases": len(found), "kills": kills, "random_kills": options.kills,
+        "points": points, "modes": modes, "cases": sum(not name.startswith("random") for name, _ in found), "kills": kills, "random_kills": options.kills,
         "records": sum(findings.records for findings in found.values()),
         "lost": sum(len(findings.lost) for findings in found.values()),
         "repeated": sum(len(findings.repeated) for findings in found.values()),
