@@ -175,7 +175,8 @@ def report(journal: Journal, options: argparse.Namespace, *, points: int, consol
     console.print(table)
     kills = sum(1 for name, mode in found if mode == "kill" and not name.startswith("random")) + options.kills
     figures = {
-        "points": points, "modes": modes, "cases": sum(not name.startswith("random") for name, _ in found), "kills": kills, "random_kills": options.kills,
+        "points": points, "modes": modes, "cases": sum(not name.startswith("random") for name, _ in found),
+        "kills": kills, "random_kills": options.kills,
         "records": sum(findings.records for findings in found.values()),
         "lost": sum(len(findings.lost) for findings in found.values()),
         "repeated": sum(len(findings.repeated) for findings in found.values()),
