@@ -36,6 +36,7 @@ SHARED = ("flights_demo", "poisoned", "wronged", "shopped")
 """What costs most to make: all tests that use one of these run in one process, which makes it once."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that run together, where several processes share the suite; long variants are left out unless asked for."""
     for item in items:
