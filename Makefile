@@ -14,7 +14,7 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m headrace.embedded.java
 	-@$(BIN)/python -m headrace.quick_start
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

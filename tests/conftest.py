@@ -32,16 +32,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long variants too (hours)")
 
 
-SHARED = ("flights_demo", "poisoned", "wronged", "shopped")
-"""What costs most to make: all tests that use one of these run in one process, which makes it once."""
+TOGETHER = {
+    "flights_demo": ("e2e/test_demo", "e2e/test_exit_codes", "e2e/test_workbench", "notebooks/test_notebooks"),
+    "poisoned": ("stream/poison/test_catalogue", "stream/poison/test_fuzz"),
+    "shopped": ("stream/test_erase", "stream/test_erase_handoff", "stream/test_subject", "stream/test_tombstones"),
+    "wronged": ("stream/test_quarantine", "stream/test_replay", "stream/test_replay_handoff"),
+}
+"""What costs most to make: the files whose tests use it run in one process, which makes it once."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in its own
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the suite: a file's tests run in one of them, and so do the files that belong together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    scopes = {f"tests/{file}.py": name for name, files in TOGETHER.items() for file in files}
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return scopes.get(file, file)
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that run together, where several processes share the suite; long variants are left out unless asked for."""
-    for item in items:
-        shared = (name for name in SHARED if name in getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(next(shared, str(item.path.relative_to(ROOT)))))
     if not config.getoption("--long"):
         skip = pytest.mark.skip(reason="a long variant: run with --long")
         for item in items:
