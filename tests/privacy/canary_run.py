@@ -60,7 +60,6 @@ def work(folder: Path, bootstrap: str, clear: Path) -> dict[str, int]:
         codes["show --clear"] = max(
             run("quarantine", "show", pipeline, f"{PREFIX}.asked/0/{n}", "--clear") for n in (1, 3, 5)
         )
-    codes["replay --dry-run"] = run("replay", pipeline, "--stream", "asked", "--dry-run")
     write_suite(pipeline, [])
     codes["replay"] = run("replay", pipeline, "--stream", "asked")
     codes["keys rotate"] = run("keys", "rotate", pipeline, "--all")
@@ -74,7 +73,6 @@ def work(folder: Path, bootstrap: str, clear: Path) -> dict[str, int]:
     )  # maintenance and erasure remove what might be found
     codes["maintain"] = run("maintain", pipeline)
     file.write_text(her_email())
-    codes["erase --dry-run"] = run("erase", pipeline, "--subject-file", file, "--dry-run")
     codes["erase"] = run("erase", pipeline, "--subject-file", file, "--retrain-as-of", CUT.isoformat())
     codes["erasures"] = run("erasures", pipeline)
     return codes
