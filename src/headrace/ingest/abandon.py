@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-GRACE_SECONDS = 12.0
+GRACE_SECONDS = 8.0
 """How long a batch may go on after a stop was asked for; the rest of the promised 20 s is for closing."""
 _POLL_SECONDS = 0.2
 
