@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 Where = tuple[str, int]
 """Topic and offset (of partition 0)."""
@@ -24,15 +24,19 @@ class Sent:
     value: bytes | None
 
 
-def sent_to(bootstrap: str, topic: str) -> dict[Where, Sent]:
-    """All records of partition 0, by confluent-kafka."""
+def stored(bootstrap: str, topic: str, partition: int) -> Iterator[Message]:
+    """All that a partition holds, to its end, by confluent-kafka."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "oracle", "enable.partition.eof": True})
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found: dict[Where, Sent] = {}
-    while (message := consumer.poll(10)) is not None and message.error() is None:
-        found[topic, message.offset()] = Sent(message.key(), message.value())
+    consumer.assign([TopicPartition(topic, partition, 0)])
+    while (message := consumer.poll(60)) is not None and message.error() is None:
+        yield message
     consumer.close()
-    return found
+    assert message is not None, f"{topic} was not read to its end"
+
+
+def sent_to(bootstrap: str, topic: str) -> dict[Where, Sent]:
+    """All records of partition 0."""
+    return {(topic, one.offset()): Sent(one.key(), one.value()) for one in stored(bootstrap, topic, 0)}
 
 
 def lines_of(folder: Path) -> dict[str, list[dict[str, Any]]]:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from deltalake import DeltaTable
-from handed_over import lines_of
+from handed_over import lines_of, stored
 from pipelines import make_topic
 from shop import EMAIL, GONE, HERS, SHE, Shop, headrace
 
@@ -29,15 +28,12 @@ Message = tuple[int, str, bytes | None]
 
 
 def messages(bootstrap: str, topic: str) -> list[Message]:
-    """All of a topic, by confluent-kafka, partition by partition."""
-    found: list[Message] = []
-    for partition in (0, 1):
-        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "oracle", "enable.partition.eof": True})
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        while (message := consumer.poll(10)) is not None and message.error() is None:
-            found.append((partition, (message.key() or b"").decode(), message.value()))
-        consumer.close()
-    return found
+    """All of a topic, partition by partition."""
+    return [
+        (partition, (one.key() or b"").decode(), one.value())
+        for partition in (0, 1)
+        for one in stored(bootstrap, topic, partition)
+    ]
 
 
 def held(found: list[Message]) -> set[str]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headrace.errors import KeyRingError
-from headrace.privacy.encrypt import key_version, open_value
-from headrace.privacy.keys import KeyRing, column_key, open_ring
+from headrace.privacy.encrypt import open_stored
+from headrace.privacy.keys import KeyRing, open_ring
 from headrace.privacy.mentions import mentions, tokens, well_formed
 from headrace.privacy.original import Original
 from headrace.privacy.person import Named, Person, makers, newest
@@ -51,11 +51,11 @@ class Look:
             return by_pseudonym
         spelled = self._spelled()
         if isinstance(protection, Encrypt):
-            name = column_key(protection.encrypt)
+            key = protection.encrypt
 
             def by_opening(value: bytes, at: bytes) -> int:
                 try:
-                    clear = open_value(ring.key(name, key_version(value, at)), value, at)
+                    clear = open_stored(value, at, key=key, ring=ring)
                 except KeyRingError:
                     return UNTOLD
                 return FOUND if self.place.plain(clear) in spelled else NOT
