@@ -125,7 +125,7 @@ def send_all(bootstrap: str, canaries: Canaries) -> None:
     produce(sorted(records, key=lambda record: record.sent_at), size=len(records), bootstrap=bootstrap)
 
 
-def send_broken(bootstrap: str, canaries: Canaries) -> None:
+def send_more(bootstrap: str, canaries: Canaries) -> None:
     """A few good records more, which a turn that fails is to read."""
     records = [_record(canaries, "asked", _asked(canaries, n), at=-n) for n in range(1, 6)]
     produce(records, size=len(records), bootstrap=bootstrap)

@@ -15,7 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
-from canaries import CUT, PREFIX, Canaries, her_email, send_broken, write_suite
+from canaries import CUT, PREFIX, Canaries, her_email, send_more, write_suite
 from pyspark.sql import SparkSession
 
 from headrace.cli import main
@@ -47,7 +47,7 @@ def work(folder: Path, bootstrap: str, clear: Path) -> dict[str, int]:
     codes = {"check": run("check", pipeline), "ingest": run(*ingest)}
     planter = SparkSession.active()._jvm.headrace.crash.Fault
     for operation, path, action in FAULTS:
-        send_broken(bootstrap, Canaries())
+        send_more(bootstrap, Canaries())
         planter.arm(operation, path, 1, action)
         code = run(*ingest)
         codes[f"fault {operation} {path} {action}"] = code if planter.fired() else -1
