@@ -43,7 +43,11 @@ def sealed(
     from pyspark.sql import functions as F
 
     udf = _seal_udf(ring.path, ring.current(SEAL))
-    return udf(F.when(when, topic), partition, offset, *(F.when(when, part) for part in (key, value, headers)))
+    none = F.when(F.lit(False), headers).otherwise(
+        F.array()
+    )  # a null would cost Arrow's list writer a pass over the batch
+    parts = (F.when(when, key), F.when(when, value), F.when(when, headers).otherwise(none))
+    return udf(F.when(when, topic), partition, offset, *parts)
 
 
 def resealed(*, payload: Column, topic: Column, partition: Column, offset: Column, ring: KeyRing) -> Column:
