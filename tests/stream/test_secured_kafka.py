@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from confluent_kafka.admin import NewTopic
 from conftest import run_headrace
 from deltalake import DeltaTable
 from pipelines import reading, write_pipeline
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from secured_broker import ADMIN, ADMIN_PASSWORD, PASSWORD, SecuredBroker, start_secured
 from watched import run_watched
@@ -20,7 +22,9 @@ from headrace.cli.start import connect_to_topics
 from headrace.connections import Broker, connect_broker
 from headrace.erasure.topics import tombstone
 from headrace.errors import BrokerError
+from headrace.ingest.failure import query_failure
 from headrace.ingest.run import start_ingest
+from headrace.serving.publish import start_publishing
 from headrace.spec import load
 
 TOPIC, RECORDS = "meters", 120
@@ -111,6 +115,25 @@ def test_a_tombstone_without_the_right_to_write_is_noticed(broker: SecuredBroker
     refused = r"did not take 1 of 1 tombstones .*into the topic 'meters'; grant it .*not finished"
     with pytest.raises(BrokerError, match=refused):
         tombstone(Broker(broker.bootstrap, options), TOPIC, ["k0"])
+
+
+def test_predictions_that_may_not_be_published_are_said_so(
+    spark: SparkSession, broker: SecuredBroker, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "p", broker, user="alone")
+    predictions = str(tmp_path / "predictions")
+    row = ("a", datetime(2026, 1, 1, tzinfo=UTC), 0.5, 1, False)
+    kinds = "id string, at timestamp, probability double, model_version int, degraded boolean"
+    spark.createDataFrame([row], kinds).write.format("delta").save(predictions)
+    query = start_publishing(
+        spark, predictions=predictions, checkpoint=str(tmp_path / "checkpoint"), topic=TOPIC, trigger_seconds=1,
+        broker=connect_broker(load(folder), home=tmp_path),
+    )  # fmt: skip
+    with pytest.raises(StreamingQueryException):
+        query.processAllAvailable()
+    error = query_failure(str(query.exception()), stream="publish", topic=TOPIC)
+    assert isinstance(error, BrokerError)
+    assert "does not let this user into the topic 'meters'; grant it READ and DESCRIBE to read, WRITE" in str(error)
 
 
 def test_without_the_right_to_its_group_an_audit_says_so_instead_of_missing_records(

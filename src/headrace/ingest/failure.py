@@ -14,15 +14,18 @@ _LOSS = ("OffsetOutOfRange", "failOnDataLoss", "offset was changed", "KAFKA_DATA
 _SILENCE = ("TimeoutException", "Connection to node", "DisconnectException")
 
 
-def query_failure(text: str, *, stream: str, writer: BatchWriter | None = None) -> HeadraceError:
+def query_failure(
+    text: str, *, stream: str, writer: BatchWriter | None = None, topic: str | None = None
+) -> HeadraceError:  # fmt: skip
     """The error for what Spark says of a query that failed; it quotes nothing that may hold a value.
 
-    ``writer``: of its batches, where it reads a topic.
+    ``writer``: of its batches, where it reads a topic. ``topic``: the one that it writes to.
     """
     known = storage_error(Exception(text), f"stream {stream!r}")
     if known:
         return known
-    refused = refusal(text, topic=writer.topic.name) if writer is not None else None
+    topic = writer.topic.name if writer is not None else topic
+    refused = refusal(text, topic=topic) if topic is not None else None
     if refused:
         return BrokerError(f"stream {stream!r}: {refused}")
     if writer is not None and any(sign in text for sign in _LOSS):

@@ -234,7 +234,7 @@ class Scoring:
     def _raise_publishing_error(self) -> None:
         failure = self._publishing.exception()
         if failure is not None:
-            raise query_failure(str(failure), stream="publish") from None
+            raise query_failure(str(failure), stream="publish", topic=self._scoring.topic) from None
 
     def _remind(self) -> None:
         if time.monotonic() - self._reminded > REMIND_SECONDS:
