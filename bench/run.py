@@ -15,6 +15,7 @@ SUITES = (
     "drift",
     "ledger",
     "audit",
+    "features",
     "latency",
     "headers",
     "long_life",

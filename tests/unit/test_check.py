@@ -276,7 +276,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         "        origin_dep_delay: [mean, dep_delay]",
         "        origin_dep_delay: [median, dep_delay]",
         0,
-        "features.windows.0.aggregates.origin_dep_delay.0: input should be 'count', 'sum', 'mean', 'min' or 'max', got 'median'",
+        "features.windows.0.aggregates.origin_dep_delay.0: input should be 'count', 'sum', 'mean', 'min', ",
     ),
     "a feature twice": (
         "    distance: distance",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
+from headrace.features.aggregates import aggregated, value_of
 from headrace.spec.features import Features, Last, Window
 from headrace.spec.section import seconds
 from headrace.spec.sql import checked
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 AT = "at"
 _TIME, _REQUEST, _TIE = "__time", "__request", "__tie"
-_DIGITS = 9
-"""Means and sums are rounded to this many decimals, since floating-point sums depend on the order of rows of equal time."""
 
 
 def lookback_seconds(features: Features) -> int:
@@ -48,7 +47,7 @@ def compute_features(requests: DataFrame, tables: Mapping[str, DataFrame], *, fe
         *(F.expr(checked(sql)).cast("double").alias(name) for name, sql in features.columns.items()),
     )
     for (stream, by), parts in _grouped(features).items():
-        rows = _joined(rows, tables[stream], by=by, parts=parts)
+        rows = _joined(rows, tables[stream], by=by, parts=parts, own=stream == features.requests)
     return rows.select("id", AT, *features.names)
 
 
@@ -66,7 +65,10 @@ def _grouped(features: Features) -> dict[tuple[str, tuple[str, ...]], list[Last 
     return groups
 
 
-def _joined(requests: DataFrame, table: DataFrame, *, by: tuple[str, ...], parts: list[Last | Window]) -> DataFrame:
+def _joined(
+    requests: DataFrame, table: DataFrame, *, by: tuple[str, ...], parts: list[Last | Window], own: bool
+) -> DataFrame:  # fmt: skip
+    """``own``: the rows are those of the requests' stream, so that only what was known before T counts: not the request itself."""
     values = _values(parts)
     events = table.select(
         *(F.col(key).alias(f"__key_{key}") for key in by),
@@ -82,7 +84,7 @@ def _joined(requests: DataFrame, table: DataFrame, *, by: tuple[str, ...], parts
     key = [F.col(f"__key_{name}") for name in by]
     made: dict[str, Column] = {}
     for index, part in enumerate(parts):
-        made |= _last(part, index, key) if isinstance(part, Last) else _windows(part, index, key)
+        made |= _last(part, index, key, own) if isinstance(part, Last) else _windows(part, index, key, own)
     found = both.withColumns(made).where(F.col(_REQUEST))
     for index, part in enumerate(parts):
         if isinstance(part, Last):
@@ -104,14 +106,14 @@ def _values(parts: list[Last | Window]) -> dict[str, Column]:
             fields = [F.col(column).cast("double").alias(name) for name, column in part.columns.items()]
             values[f"__row_{index}"] = F.when(holds, F.struct(*fields, F.unix_micros("known_at").alias("__known")))
         else:
-            for name, (_, column) in part.aggregates.items():
-                value = F.lit(1.0) if column is None else F.col(column).cast("double")
-                values[f"__value_{index}_{name}"] = F.when(holds, value)
+            for name, (aggregate, column) in part.aggregates.items():
+                values[f"__value_{index}_{name}"] = F.when(holds, value_of(aggregate, column))
     return values
 
 
-def _last(part: Last, index: int, key: list[Column]) -> dict[str, Column]:
-    before = W.partitionBy(*key).orderBy(_TIME, _REQUEST, _TIE).rowsBetween(W.unboundedPreceding, W.currentRow)
+def _last(part: Last, index: int, key: list[Column], own: bool) -> dict[str, Column]:
+    of_equal_time = F.col(_REQUEST).desc() if own else F.col(_REQUEST).asc()
+    before = W.partitionBy(*key).orderBy(_TIME, of_equal_time, _TIE).rowsBetween(W.unboundedPreceding, W.currentRow)
     return {f"__row_last_{index}": F.last(f"__row_{index}", ignorenulls=True).over(before)}
 
 
@@ -125,17 +127,19 @@ def _unpacked(part: Last, index: int) -> dict[str, Column]:
     return columns
 
 
-def _windows(part: Window, index: int, key: list[Column]) -> dict[str, Column]:
+def _windows(part: Window, index: int, key: list[Column], own: bool) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for over in part.over:
-        frame = W.partitionBy(*key).orderBy(_TIME).rangeBetween(1 - seconds(over) * 1_000_000, 0)
+        length = seconds(over)
+        frame = W.partitionBy(*key).orderBy(_TIME).rangeBetween(1 - length * 1_000_000, -1 if own else 0)
+        half_life = seconds(part.half_life) if part.half_life else length
         for name, (aggregate, _) in part.aggregates.items():
-            value = F.col(f"__value_{index}_{name}")
-            columns[f"{name}_{over}"] = _aggregate(aggregate, value).over(frame).cast("double")
-            if aggregate in ("sum", "mean"):
-                columns[f"{name}_{over}"] = F.round(columns[f"{name}_{over}"], _DIGITS)
+            columns[f"{name}_{over}"] = aggregated(
+                aggregate,
+                F.col(f"__value_{index}_{name}"),
+                frame=frame,
+                now=F.col(_TIME),
+                over=length,
+                half_life=half_life,
+            )
     return columns
-
-
-def _aggregate(name: str, value: Column) -> Column:
-    return {"count": F.count, "sum": F.sum, "mean": F.mean, "min": F.min, "max": F.max}[name](value)

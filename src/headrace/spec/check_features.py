@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from headrace.errors import SpecError
 from headrace.located import Document, Key, Problem
 from headrace.spec import columns
-from headrace.spec.features import Features, Label, Last, Window
+from headrace.spec.features import DECAYED, WITHOUT_COLUMN, Features, Label, Last, Window
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.sql import checked
 
@@ -89,8 +89,10 @@ def _check_part(
             yield document.problem(f"no column {column!r} in stream {part.stream!r}", *key, inner, name)
     if isinstance(part, Window):
         for name, (aggregate, column) in part.aggregates.items():
-            if column is None and aggregate != "count":
+            if column is None and aggregate not in WITHOUT_COLUMN:
                 yield document.problem(f"{aggregate} needs a column: [{aggregate}, COLUMN]", *key, inner, name)
+            if aggregate in DECAYED and part.half_life is None:
+                yield document.problem(f"{aggregate} needs the window's half_life, such as 30m", *key, inner, name)
 
 
 def _check_label(label: Label, tables: dict[str, dict[str, str]], document: Document) -> Iterable[Problem]:

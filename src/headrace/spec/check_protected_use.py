@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from headrace.errors import SpecError
 from headrace.located import Document, Key, Problem
-from headrace.spec.features import Last
+from headrace.spec.features import NOT_A_NUMBER, Last
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.protect import Encrypt, Generalize, Mask, Protection, Pseudonym, Redact
 from headrace.spec.sql import columns_of
@@ -54,7 +54,7 @@ def _features(pipeline: Pipeline) -> Iterator[Use]:
                     yield part.stream, {column}, True, (*key, "columns", name)
             else:
                 for name, (aggregate, column) in part.aggregates.items():
-                    yield part.stream, {column or ""}, aggregate != "count", (*key, "aggregates", name)
+                    yield part.stream, {column or ""}, aggregate not in NOT_A_NUMBER, (*key, "aggregates", name)
 
 
 def _label(pipeline: Pipeline) -> Iterator[Use]:

@@ -11,7 +11,15 @@ from pydantic import Field
 
 from headrace.spec.section import Duration, Name, Section
 
-Aggregate = Literal["count", "sum", "mean", "min", "max"]
+Aggregate = Literal[
+    "count", "sum", "mean", "min", "max", "std", "rate", "distinct", "since", "decayed_sum", "decayed_mean",
+    "p01", "p05", "p10", "p25", "p50", "p75", "p90", "p95", "p99",
+]  # fmt: skip
+WITHOUT_COLUMN: frozenset[Aggregate] = frozenset({"count", "rate", "since", "decayed_sum"})
+"""Those that need no column: they are of the rows themselves."""
+DECAYED: frozenset[Aggregate] = frozenset({"decayed_sum", "decayed_mean"})
+NOT_A_NUMBER: frozenset[Aggregate] = frozenset({"count", "rate", "since", "distinct"})
+"""Those whose column may be a text."""
 
 
 class Last(Section):
@@ -26,7 +34,10 @@ class Last(Section):
 
 
 class Window(Section):
-    """Aggregates of the rows of a stream, per key, that became known in ``(T - over, T]``."""
+    """Aggregates of the rows of a stream, per key, that became known in ``(T - over, T]``.
+
+    Of the stream of the requests itself: in ``(T - over, T)``, so that a request never sees itself.
+    """
 
     stream: Name
     where: str | None = None
@@ -34,6 +45,9 @@ class Window(Section):
     over: tuple[Duration, ...] = Field(min_length=1)
     aggregates: dict[Name, tuple[Aggregate, str | None]] = Field(
         min_length=1, description="feature: [aggregate, column]; the window's length is appended, as in delay_mean_3h"
+    )
+    half_life: Duration | None = Field(
+        default=None, description="of decayed_sum and decayed_mean: an older row weighs half"
     )
 
 
