@@ -15,6 +15,7 @@ from headrace.audit import audit_stream
 from headrace.connections import Broker
 from headrace.erasure.find import person_named
 from headrace.errors import AccountingError
+from headrace.features.table import build_features
 from headrace.lake import delta
 
 
@@ -23,6 +24,7 @@ def shop(spark, shopped: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop
     """With files of old versions: its table was compacted."""
     shop = shopped.copy(tmp_path_factory.mktemp("shop") / "p")
     spark.sql(f"OPTIMIZE {delta.identifier(str(shop.table()))}")
+    build_features(spark, shop.pipeline)
     return shop
 
 
@@ -43,10 +45,20 @@ def test_the_lake_holds_her_in_every_way(shop: Shop) -> None:
     assert {file for file in leaks if file.endswith(".parquet") and "customers" in file} - current
 
 
+def features_of_her(shop: Shop) -> bool:
+    """Whether a table of features has a row of hers, whose id is her pseudonym."""
+    table = shop.lake / "features" / "customers"
+    hers = shop.pseudonyms("pseudonym/email", "canary3@example.org", 1) + shop.pseudonyms(
+        "pseudonym/email", "canary3@example.org", 2
+    )
+    return table.exists() and bool({*DeltaTable(str(table)).to_pyarrow_table().column("id").to_pylist()} & {*hers})
+
+
 @pytest.fixture(scope="module")
 def erased(spark, shop: Shop):
     """A dry run; a first attempt that dies when it has planned; then the command, beside an ingest, which carries it out."""
     test_the_lake_holds_her_in_every_way(shop)
+    assert features_of_her(shop)
     before = {stream: shop.rows(stream) for stream in GONE}
     (shop.folder / "person.txt").write_text(f"{SHE}\n")
     options = ["erase", str(shop.folder), "--subject-file", str(shop.folder / "person.txt"), "--json"]
@@ -159,6 +171,12 @@ def test_a_second_time_finds_nothing_and_changes_nothing(spark, shop: Shop, eras
     pipeline = shop.pipeline
     assert shop.eraser(spark).erase(person_named(pipeline, SHE, kind=None)) == []
     assert {stream: DeltaTable(str(shop.table(stream))).file_uris() for stream in GONE} == files
+
+
+def test_the_features_go_and_can_be_built_without_her(spark, shop: Shop, erased) -> None:
+    assert not (shop.lake / "features" / "customers").exists()
+    assert build_features(spark, shop.pipeline).requests > 0
+    assert not features_of_her(shop)
 
 
 def test_ingest_goes_on_after_it(spark, shop: Shop, erased) -> None:

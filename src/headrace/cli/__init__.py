@@ -11,6 +11,7 @@ import typer
 
 from headrace.cli import audit as _audit  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import erase as _erase  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import features as _features  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import feed as _feed  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import files as _files  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import jobs as _jobs  # noqa: F401  # pyright: ignore[reportUnusedImport]

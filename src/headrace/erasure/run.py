@@ -19,6 +19,7 @@ from headrace.erasure.record import BEGUN, Planned, Record, new_record, no_recor
 from headrace.erasure.scan import scan, searched_tables
 from headrace.erasure.topics import kept_in, tombstone
 from headrace.errors import CheckpointError
+from headrace.features.table import forget_features
 from headrace.ingest.asking import Asking, State
 from headrace.ingest.erase import erase_errand, erase_handler
 from headrace.lake import delta
@@ -101,7 +102,9 @@ class Eraser(Search):
     def _without_answers(
         self, record: Record, ids: frozenset[str], answers: Answers, leases: dict[str, Lease]
     ) -> Record:
-        layout, model = self.layout, self.pipeline.spec.model
+        layout, model, features = self.layout, self.pipeline.spec.model, self.pipeline.spec.features
+        if features is not None:
+            forget_features(self.spark, layout.features(features.requests), what=f"features/{features.requests}")
         for run in sorted({*answers.snapshots, *(path.rpartition("/")[2] for path in answers.old)}):
             if not delta.exists(self.spark, layout.snapshot(run)):
                 continue

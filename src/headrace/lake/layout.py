@@ -42,6 +42,10 @@ class Layout:
         """Folder of all training snapshots."""
         return f"{self.root}/snapshots"
 
+    def features(self, stream: str) -> str:
+        """Features of all requests of a stream, derived from the events tables: it can be built anew at any time."""
+        return f"{self.root}/features/{stream}"
+
     def requests(self, model: str) -> str:
         """Requests for a prediction as they came from the topic, those still waiting included."""
         return f"{self.root}/serving/{model}/requests"
