@@ -40,6 +40,11 @@ class State:
             raise ParametersError(f"no version of {name!r} is current; {self._known(name)}")
         return self.version(name, pointer.version)
 
+    def pointer_to(self, one: Parameters) -> Pointer | None:
+        """The pointer of its name, if it is at this version."""
+        pointer = self.pointers.get(one.name)
+        return pointer if pointer is not None and pointer.version == one.version else None
+
     def known_by(self, name: str, cut: datetime) -> Parameters | None:
         """What may be used by who knows nothing from ``cut`` (UTC) on: the current version if its cut-off is not later, or else,
         where nobody pinned it, the newest version of which that is so. None where there is none.
