@@ -26,7 +26,7 @@ from headrace.training.chosen import encoded_anew
 
 ROOT = Path(__file__).parents[2]
 T = datetime(2026, 1, 1, tzinfo=UTC)
-SKETCH = {"accuracy": 0.01, "zero": 1, "positive": [3, [1, 0, 2]], "negative": [0, []]}
+SKETCH = {"accuracy": 0.01, "zero": 1, "positive": [[3, 1], [5, 2]], "negative": []}
 FEATURE = {
     "count": 4, "missing": 1, "infinite": 0, "missing_rate": 0.2, "mean": 1.5, "standard_deviation": 1, "skewness": None,
     "minimum": 0, "maximum": 3.0, "quantiles": {"0.5": 1.1}, "sketch": SKETCH,
@@ -201,10 +201,9 @@ def test_a_quantile_never_leaves_what_was_seen() -> None:
 
 
 def test_a_histogram_shows_where_the_values_are() -> None:
-    counts = [8, 0, 0, 0, 1]
     feature = FEATURE | {
         "quantiles": {"0.01": middle(OFFSET), "0.99": middle(OFFSET + 4)},
-        "sketch": {"accuracy": 0.01, "zero": 0, "positive": [0, counts], "negative": [0, []]},
+        "sketch": {"accuracy": 0.01, "zero": 0, "positive": [[0, 8], [4, 1]], "negative": []},
     }
     assert list(counts_of(feature["sketch"]).values()) == [8, 1]
     assert histogram(feature, columns=5) == "█   ▁"

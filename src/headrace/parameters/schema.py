@@ -20,12 +20,12 @@ class _Strict(BaseModel):
 
 
 class Sketch(_Strict):
-    """A histogram with buckets of equal ratio. ``positive`` and ``negative``: the first bucket's number, then the counts."""
+    """A histogram with buckets of equal ratio. ``positive`` and ``negative``: number and count of each bucket, in order."""
 
     accuracy: float = Field(gt=0, lt=1, description="a quantile is off by at most this share of itself")
     zero: _Count
-    positive: tuple[int, list[_Count]]
-    negative: tuple[int, list[_Count]]
+    positive: list[tuple[int, _Position]]
+    negative: list[tuple[int, _Position]]
 
 
 class FeatureStatistics(_Strict):

@@ -79,26 +79,19 @@ def moments(buckets: Sequence[Bucket]) -> tuple[float, float, float | None]:
 
 def as_json(buckets: Sequence[Bucket]) -> dict[str, Any]:
     """The sketch as an event holds it."""
-    counts = {bucket.number: bucket.count for bucket in buckets}
     return {
         "accuracy": ACCURACY,
-        "zero": counts.get(0, 0),
-        "positive": _run({number - OFFSET: count for number, count in counts.items() if number > 0}),
-        "negative": _run({-number - OFFSET: count for number, count in counts.items() if number < 0}),
+        "zero": sum(bucket.count for bucket in buckets if bucket.number == 0),
+        "positive": [[bucket.number - OFFSET, bucket.count] for bucket in buckets if bucket.number > 0],
+        "negative": [[-bucket.number - OFFSET, bucket.count] for bucket in buckets if bucket.number < 0],
     }
 
 
 def counts_of(sketch: Mapping[str, Any]) -> dict[float, int]:
     """The sketch of an event: the value that stands for a bucket, in order, and its count; only buckets with rows."""
-    found: dict[float, int] = {}
-    first, counts = sketch["negative"]
-    for index in reversed(range(len(counts))):
-        found[middle(-(first + index + OFFSET))] = counts[index]
-    found[0.0] = sketch["zero"]
-    first, counts = sketch["positive"]
-    for index, count in enumerate(counts):
-        found[middle(first + index + OFFSET)] = count
-    return {value: count for value, count in found.items() if count}
+    found = {middle(-(number + OFFSET)): count for number, count in sketch["negative"]}
+    found |= {0.0: sketch["zero"]} if sketch["zero"] else {}
+    return found | {middle(number + OFFSET): count for number, count in sketch["positive"]}
 
 
 def _central(bucket: Bucket) -> tuple[Fraction, Fraction, Fraction]:
@@ -109,10 +102,3 @@ def _central(bucket: Bucket) -> tuple[Fraction, Fraction, Fraction]:
     squares = second - count * near**2
     cubes = third - 3 * near * second + 2 * count * near**3
     return scale * (1 + near), scale**2 * squares, scale**3 * cubes
-
-
-def _run(counts: Mapping[int, int]) -> list[Any]:
-    if not counts:
-        return [0, []]
-    first = min(counts)
-    return [first, [counts.get(number, 0) for number in range(first, max(counts) + 1)]]
