@@ -9,6 +9,7 @@ import pandas as pd
 
 from headrace.lake.log import LogEntry
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
+from headrace.parameters.state import State
 from headrace.spec.model import Model
 from headrace.training import registry
 
@@ -20,6 +21,7 @@ COMMIT_COLUMNS = (
     "released",
     "spec_version",
 )  # fmt: skip
+PARAMETER_COLUMNS = ("name", "version", "as_of", "made_at", "current", "pinned", "sources", "value")
 RUN_COLUMNS = ("run_id", "name", "started_at", "status", "as_of", "gate", "version", "champion")
 MOST_RUNS = 1000
 
@@ -27,6 +29,18 @@ MOST_RUNS = 1000
 def commit_frame(log: Iterable[LogEntry]) -> pd.DataFrame:
     """One row per commit with the columns of ``COMMIT_COLUMNS``; what only a micro-batch has is null for other commits."""
     return pd.DataFrame([_commit(entry) for entry in log], columns=list(COMMIT_COLUMNS)).astype({"batch": "Int64"})
+
+
+def parameter_frame(state: State) -> pd.DataFrame:
+    """One row per version with the columns of ``PARAMETER_COLUMNS``."""
+    rows: list[tuple[Any, ...]] = []
+    for one in (version for name in state.names for version in state.versions(name)):
+        pointer = state.pointer_to(one)
+        current, pinned = pointer is not None, pointer is not None and pointer.pinned
+        rows.append(
+            (one.name, one.version, one.as_of, one.made_at, current, pinned, dict(one.sources), dict(one.value))
+        )
+    return pd.DataFrame(rows, columns=list(PARAMETER_COLUMNS))
 
 
 def run_frame(experiment_id: str, *, model: Model) -> pd.DataFrame:

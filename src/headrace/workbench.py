@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.connections import connect_tracking, home_folder
 from headrace.errors import AccountingError, HeadraceError, ModelError, SpecError, StorageError
-from headrace.history import commit_frame, run_frame
+from headrace.history import commit_frame, parameter_frame, run_frame
 from headrace.ingest.findings import Findings
 from headrace.ingest.replay import rehearse
 from headrace.ingest.selection import Selection
@@ -21,6 +21,7 @@ from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
 from headrace.lake.release import RELEASED
 from headrace.lake.tables import count_failed_rules, read_accepted, read_accepted_stream, read_quarantine
+from headrace.parameters.table import read_table
 from headrace.privacy.keys import open_ring
 from headrace.session import spark_session
 from headrace.spec import Pipeline, load
@@ -197,6 +198,12 @@ class Workbench:
         return pd.DataFrame([astuple(alert) for alert in told], columns=names).sort_values(
             ["seen_at", "stream"], ignore_index=True
         )
+
+    def parameters(self) -> pd.DataFrame:
+        """Every version of published parameters, by their copy in the lake: ``name``, ``version``, ``as_of``, ``made_at`` (UTC),
+        ``current``, ``pinned`` (bool), ``sources`` (stream to table version), ``value``; none where nothing was published.
+        """  # fmt: skip
+        return parameter_frame(read_table(self.spark, self.pipeline))
 
     def runs(self) -> pd.DataFrame:
         """The experiment's runs, newest first: ``run_id``, ``name``, ``started_at`` (UTC), ``status``, ``as_of``, ``gate``

@@ -51,7 +51,10 @@ def wrong_commands(text: str) -> list[str]:
             known, words = COMMANDS[verb].commands[words[0]], words[1:]
         else:
             known = COMMANDS.get(verb)
-            known = getattr(known, "commands", {}).get("list", known)  # headrace quarantine PIPELINE lists
+            verbs = getattr(
+                known, "commands", {}
+            )  # headrace quarantine PIPELINE lists, headrace parameters PIPELINE makes
+            known = verbs.get("make", verbs.get("list", known))
         options = {option for parameter in getattr(known, "params", []) for option in parameter.opts}
         unknown = [word for word in words if word.startswith("--") and word not in {*options, "--help"}]
         if verb not in COMMANDS or unknown:

@@ -36,7 +36,7 @@ def features(
     Example: headrace features conf/flights --build
     """
     from headrace.features.catalogue import catalogue, figures
-    from headrace.features.table import build_features, built_by
+    from headrace.features.table import build_features, built_by, in_table
     from headrace.lake.layout import Layout
     from headrace.spec import load
 
@@ -52,7 +52,7 @@ def features(
         with CONSOLE.status("features"):
             _say(build_features(spark, loaded, anew=anew, notify=say))
     there = built_by(spark, path, declared)
-    found = figures(spark.read.format("delta").load(path), declared.names) if there else {}
+    found = figures(spark.read.format("delta").load(path), in_table(declared).names) if there else {}
     entries = catalogue(declared)
     if as_json:
         for entry in entries:

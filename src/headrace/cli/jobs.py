@@ -94,11 +94,13 @@ def train(
 
 def train_and_tell(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> None:
     """Train and print the result as one JSON object. Raises GateRefused where the model was not promoted."""
-    from headrace.connections import connect_tracking, home_folder
+    from headrace.connections import connect_tracking, find_broker, home_folder
+    from headrace.training.chosen import wanted
     from headrace.training.run import train as run_training
 
     tracking = connect_tracking(pipeline, home=home_folder())
-    done = run_training(spark, pipeline, tracking=tracking, as_of=as_of, notify=say)
+    broker = find_broker(pipeline, home=home_folder()) if wanted(pipeline) else None
+    done = run_training(spark, pipeline, tracking=tracking, as_of=as_of, broker=broker, notify=say)
     figures = {name: round(value, 4) for name, value in done.metrics.items()}
     print(
         json.dumps(

@@ -46,6 +46,8 @@ class Figures:
 def catalogue(features: Features) -> list[Entry]:
     """All features in the order in which a model sees them."""
     entries = [Entry(name, features.requests, sql, "the request itself") for name, sql in features.columns.items()]
+    for name, vocabulary in features.categories.items():
+        entries.append(Entry(name, features.requests, f"index in the vocabulary {vocabulary}", "the request itself"))
     for last in features.last:
         entries += _of_last(last, features)
     for window in features.windows:

@@ -14,6 +14,7 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from headrace.features.aggregates import aggregated, value_of
+from headrace.features.categories import NONE, Vocabularies, encoded
 from headrace.spec.features import Features, Last, Window
 from headrace.spec.section import seconds
 from headrace.spec.sql import checked
@@ -32,11 +33,17 @@ def lookback_seconds(features: Features) -> int:
     return max(lengths, default=0)
 
 
-def compute_features(requests: DataFrame, tables: Mapping[str, DataFrame], *, features: Features) -> DataFrame:
+def compute_features(
+    requests: DataFrame,
+    tables: Mapping[str, DataFrame],
+    *,
+    features: Features,
+    vocabularies: Vocabularies = NONE,
+) -> DataFrame:
     """One row per request: ``id string``, ``at timestamp`` (T, UTC), then the features (``double``) in declared order.
 
     ``requests`` and ``tables`` (by stream name) are accepted rows as the lake keeps them. Of several requests with one id the
-    first in the topic counts.
+    first in the topic counts. Raises ParametersError where a category's vocabulary is not among ``vocabularies``.
     """
     rows = first_of_each(requests, features=features)
     keys = sorted({column for part in (*features.last, *features.windows) for column in part.by})
@@ -45,6 +52,7 @@ def compute_features(requests: DataFrame, tables: Mapping[str, DataFrame], *, fe
         F.col("known_at").alias(AT),
         *(F.col(key).alias(f"__key_{key}") for key in keys),
         *(F.expr(checked(sql)).cast("double").alias(name) for name, sql in features.columns.items()),
+        *(encoded(name, features=features, vocabularies=vocabularies).alias(name) for name in features.categories),
     )
     for (stream, by), parts in _grouped(features).items():
         rows = _joined(rows, tables[stream], by=by, parts=parts, own=stream == features.requests)

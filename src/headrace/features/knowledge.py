@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from headrace.features.categories import NONE, Vocabularies
 from headrace.features.compute import compute_features, first_of_each
 from headrace.spec.features import Features
 
@@ -43,6 +44,7 @@ def features_as_known(
     features: Features,
     since: datetime | None,
     released: Iterable[datetime],
+    vocabularies: Vocabularies = NONE,
 ) -> DataFrame:
     """As :func:`headrace.features.compute.compute_features`, where each request sees what was released by its T.
 
@@ -60,7 +62,7 @@ def features_as_known(
         if end is not None:
             asked = asked.where(F.col("known_at") < F.lit(end))
         seen = {name: _seen(rows, begin) for name, rows in tables.items()}
-        pieces.append(compute_features(asked, seen, features=features))
+        pieces.append(compute_features(asked, seen, features=features, vocabularies=vocabularies))
     return reduce(lambda one, other: one.union(other), pieces)
 
 

@@ -60,9 +60,9 @@ def build_features(
     Raises SpecError where no features are declared, TrainingError where a stream has no table, CheckpointError where another
     job builds it, StorageError as ingest does.
     """
-    features = pipeline.spec.features
-    if features is None:
+    if pipeline.spec.features is None:
         raise SpecError(f"{pipeline.file} has no section 'features'; add one to build their table")
+    features = in_table(pipeline.spec.features)
     spark = spark.newSession()  # the metadata of a commit is a session's setting
     layout = Layout(pipeline.spec.lake.root)
     path, streams = layout.features(features.requests), sorted({features.requests, *features.streams})
@@ -102,10 +102,15 @@ def build_features(
         return _built(spark, path, computed, whole, versions)
 
 
+def in_table(features: Features) -> Features:
+    """What the table holds: everything but the categories, whose numbers depend on a vocabulary and so on a model."""
+    return features.model_copy(update={"categories": {}})
+
+
 def built_by(spark: SparkSession, path: str, features: Features) -> bool:
     """Whether there is a feature table that was built by this declaration."""
     told = _last_build(spark, path) if delta.exists(spark, path) else None
-    return told is not None and told["definition"] == definition(features)
+    return told is not None and told["definition"] == definition(in_table(features))
 
 
 def forget_features(spark: SparkSession, path: str, *, what: str) -> bool:

@@ -83,7 +83,7 @@ def start_scoring(
         release.close()
         raise
     return Scoring(
-        spark, pipeline, requests=requests, publishing=publishing, release=release, on_score=on_score, notify=notify,
+        spark, pipeline, broker=broker, requests=requests, publishing=publishing, release=release, on_score=on_score, notify=notify,
         topic_end=topic_end, reading=reading,
         log_keeper=LogKeeper(
             spark, table=layout.predictions(name), keep=keep, needed=lambda: first_unpublished(spark, checkpoint=published)

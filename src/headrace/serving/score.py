@@ -19,6 +19,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from headrace.features.categories import NONE, Vocabularies
 from headrace.features.compute import lookback_seconds
 from headrace.features.knowledge import features_as_known, known_from
 from headrace.lake.tables import read_accepted
@@ -78,15 +79,18 @@ def score(
     degraded: bool,
     score_batch: int,
     released: Iterable[datetime] = (),
+    vocabularies: Vocabularies = NONE,
 ) -> DataFrame:
     """One row per request, with the columns of :func:`predictions_schema`.
 
     ``span``: the earliest and latest T of the requests, by which the feature tables are pruned. ``released``: the moments of
-    release between the two (headrace.features.knowledge).
+    release between the two (headrace.features.knowledge). ``vocabularies``: those that the model was trained with.
     """
     first, last = span
     known = tables.read(spark, after=first - timedelta(seconds=lookback_seconds(features)), until=last)
-    rows = features_as_known(requests, known, features=features, since=first, released=released)
+    rows = features_as_known(
+        requests, known, features=features, since=first, released=released, vocabularies=vocabularies
+    )
     schema = predictions_schema(features)
     answered = rows.mapInArrow(
         _predictor(model), StructType([*rows.schema.fields, StructField("probability", DoubleType())])

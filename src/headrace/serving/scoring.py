@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import functions as F
 
+from headrace.connections import Broker
 from headrace.errors import ModelError, SpecError
+from headrace.features.categories import NONE, Vocabularies, unseen
 from headrace.ingest.abandon import abandoning
 from headrace.ingest.failure import query_failure
 from headrace.ingest.log_keeper import LogKeeper
@@ -24,6 +26,7 @@ from headrace.lake.layout import Layout
 from headrace.lake.log import offsets, read_log
 from headrace.lake.tables import ACCEPTED, read_accepted
 from headrace.serving.align import Alignment
+from headrace.serving.encoding import model_vocabularies
 from headrace.serving.score import FeatureTables, score
 from headrace.serving.waiting import Reading, WaitingBatch
 from headrace.spec.features import Features
@@ -50,6 +53,8 @@ class ScoreReport:
     model_version: int
     degraded: bool
     seconds: float
+    unseen: dict[str, int] = field(default_factory=dict[str, int])
+    """Category to requests with a value that the model's vocabulary lacks: they got null."""
 
 
 class Scoring:
@@ -60,6 +65,7 @@ class Scoring:
         spark: SparkSession,
         pipeline: Pipeline,
         *,
+        broker: Broker,
         requests: Running,
         publishing: StreamingQuery,
         release: ExitStack,
@@ -71,6 +77,8 @@ class Scoring:
     ) -> None:
         self._topic_end, self._reading, self._waiting = topic_end, reading, reading.waiting
         self._log_keeper = log_keeper
+        self._pipeline, self._broker = pipeline, broker
+        self._vocabularies: Vocabularies = NONE
         self._spark, (self._features, self._model, self._scoring) = spark, sections(pipeline)
         layout = Layout(pipeline.spec.lake.root)
         self._requests_path = layout.requests(self._model.name)
@@ -177,10 +185,11 @@ class Scoring:
             span = rows.agg(F.min("known_at"), F.max("known_at"), F.count_distinct(self._features.id)).first()
             count = int(span[2]) if span else 0
             if span and count:
-                version = self._commit(rows, (_utc(span[0]), _utc(span[1])), degraded=degraded)
-                self._on_score(
-                    ScoreReport(count, len(self._waiting) - len(batches), version, degraded, time.monotonic() - begun)
-                )
+                model = self._current_model()
+                lacking = self._unseen(rows)
+                self._commit(rows, (_utc(span[0]), _utc(span[1])), model=model, degraded=degraded, lacking=lacking)
+                waiting, seconds = len(self._waiting) - len(batches), time.monotonic() - begun
+                self._on_score(ScoreReport(count, waiting, model.version, degraded, seconds, lacking))
         finally:
             rows.unpersist()
         for batch in batches:
@@ -188,6 +197,12 @@ class Scoring:
         for batch in partial:
             self._waiting[batch].answered_before = watermark
         return count > 0
+
+    def _unseen(self, requests: DataFrame) -> dict[str, int]:
+        """Category to requests with a value that the model's vocabulary lacks, where there are any."""
+        counts = unseen(features=self._features, vocabularies=self._vocabularies)
+        found = requests.agg(*(count.alias(name) for name, count in counts.items())).first() if counts else None
+        return {name: int(found[name]) for name in counts if found[name]} if found else {}
 
     def _chosen(self, batches: list[int], partial: list[int], watermark: datetime | None) -> DataFrame:
         requests = read_accepted(self._spark, self._requests_path)
@@ -198,8 +213,15 @@ class Scoring:
             self._answered_ids(), F.col(self._features.id) == F.col("__answered"), "left_anti"
         )
 
-    def _commit(self, requests: DataFrame, span: tuple[datetime, datetime], *, degraded: bool) -> int:
-        model = self._current_model()
+    def _commit(
+        self,
+        requests: DataFrame,
+        span: tuple[datetime, datetime],
+        *,
+        model: registry.RegisteredModel,
+        degraded: bool,
+        lacking: dict[str, int],
+    ) -> None:
         versions = {name: delta.version(self._spark, path) for name, path in self._tables.items()}
         last = delta.transaction(self._spark, self._predictions_path, APP_ID)
         number = 0 if last is None else last + 1
@@ -207,16 +229,16 @@ class Scoring:
         rows = score(
             self._spark, requests, features=self._features, tables=tables, model=model, span=span, degraded=degraded,
             score_batch=number, released=self._alignment.released(after=span[0], until=span[1]),
+            vocabularies=self._vocabularies,
         )  # fmt: skip
         metadata = {
             "headrace": "scores", "batch": number, "model": model.name, "model_version": model.version, "run": model.run_id,
-            "versions": versions,
+            "versions": versions, **({"unseen": lacking} if lacking else {}),
         }  # fmt: skip
         append_once(
             rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata, what=f"serving/{model.name}"
         )  # fmt: skip
         self._log_keeper.count()
-        return model.version
 
     def _current_model(self) -> registry.RegisteredModel:
         """The model behind the alias now (hot swap). Raises ModelError where there is none."""
@@ -228,6 +250,9 @@ class Scoring:
                     f"model {loaded.name} version {version} was trained on other features than the pipeline file declares; "
                     "train anew, or score with the file that trained it"
                 )
+            self._vocabularies = model_vocabularies(
+                self._spark, self._pipeline, self._features, loaded, broker=self._broker
+            )
             self._loaded = loaded
         return self._loaded
 

@@ -57,13 +57,16 @@ class Features(Section):
     requests: Name = Field(description="the stream whose accepted rows ask for a prediction")
     id: str = Field(description="column that identifies a request; never a feature")
     columns: dict[Name, str] = Field(default={}, description="feature: SQL expression over the request's own columns")
+    categories: dict[Name, Name] = Field(
+        default={}, description="column of the requests: the vocabulary by whose indices it becomes a feature"
+    )
     last: tuple[Last, ...] = ()
     windows: tuple[Window, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Feature names in the order in which a model sees them."""
-        found = [*self.columns]
+        found = [*self.columns, *self.categories]
         for last in self.last:
             found += [*last.columns, *([last.age] if last.age else [])]
         for window in self.windows:

@@ -40,14 +40,14 @@ def warn_of_unclassified(pipeline: Pipeline, document: Document) -> list[Problem
         for path, meaning in personal_names(unsaid).items():
             message = f"warning: column {written(path)!r} of stream {name!r} looks like {meaning}; {REMEDY}{strict}"
             found.append(document.problem(message, "streams", name, "protect"))
-        for column, source in _made_from_protected(stream).items():
+        for column, source in made_from_protected(stream).items():
             if (column,) in unsaid:
                 message = f"warning: column {column!r} is made from {source!r}, which is protected; {REMEDY}"
                 found.append(document.problem(message, "streams", name, "normalize", "derive", column))
     return found
 
 
-def _made_from_protected(stream: Stream) -> dict[str, str]:
+def made_from_protected(stream: Stream) -> dict[str, str]:
     """Derived columns with a protected column that they are computed from."""
     protected = {path[0] for path in stream.closed}
     found: dict[str, str] = {}

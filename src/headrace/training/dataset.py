@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from headrace.errors import TrainingError
+from headrace.features.categories import NONE, Vocabularies
 from headrace.features.knowledge import features_as_known, known_from, releases
 from headrace.lake import delta
 from headrace.lake.layout import Layout
@@ -36,12 +37,17 @@ class Dataset:
     versions: dict[str, int]
     """Version of each events table that was read, by stream."""
     as_of: datetime
+    vocabularies: Vocabularies = field(default_factory=dict[str, tuple[str, ...]])
+    """By which categories were encoded."""
 
 
-def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> Dataset:
+def build_dataset(
+    spark: SparkSession, pipeline: Pipeline, *, as_of: datetime, vocabularies: Vocabularies = NONE
+) -> Dataset:  # fmt: skip
     """Everything that was known before ``as_of`` (UTC): requests, rows of the feature streams, and outcomes.
 
-    Raises TrainingError where a table is absent or no request has an outcome yet.
+    ``vocabularies``: those of the declared categories. Raises TrainingError where a table is absent or no request has an outcome
+    yet.
     """
     features, label = pipeline.spec.features, pipeline.spec.label
     if features is None or label is None:
@@ -55,7 +61,9 @@ def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -
         for name, rows in accepted.items()
     }
     released = {moment for name in features.streams for moment in releases(known[name])}
-    rows = features_as_known(known[features.requests], known, features=features, since=None, released=released)
+    rows = features_as_known(
+        known[features.requests], known, features=features, since=None, released=released, vocabularies=vocabularies
+    )
     outcome = outcomes(known[label.stream], label=label)
     joined = rows.join(outcome, "id", "left").withColumn("__why", _why(label))
     counted = {
@@ -67,7 +75,7 @@ def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -
             f"no request before {as_of:%Y-%m-%d %H:%M} UTC has a known outcome; ingest more data or choose a later --as-of"
         )
     excluded = {reason: n for reason, n in sorted(counted.items(), key=str) if reason is not None}
-    return Dataset(frame, features.names, excluded, versions, as_of)
+    return Dataset(frame, features.names, excluded, versions, as_of, vocabularies)
 
 
 def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SHA256, FEATURES, CONTENT = "headrace.model_sha256", "headrace.features", "headrace.content_hash"
+PARAMETERS = "headrace.parameters"
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -39,6 +40,8 @@ class RegisteredModel:
     run_id: str
     features: tuple[str, ...]
     booster: xgb.Booster
+    parameters: str = ""
+    """Versions of the published parameters that it was trained with (headrace.parameters.used)."""
 
 
 def open_tracking(tracking: Tracking) -> str:
@@ -143,7 +146,9 @@ def load(name: str, *, version: int) -> RegisteredModel:
         raise ModelError(f"{what}: the tag {FEATURES} is gone; move the alias to a version that you trust")
     booster = xgb.Booster()
     booster.load_model(bytearray(content))
-    return RegisteredModel(name, version, found.run_id or "", tuple(features.split(",")), booster)
+    return RegisteredModel(
+        name, version, found.run_id or "", tuple(features.split(",")), booster, found.tags.get(PARAMETERS, "")
+    )
 
 
 @contextmanager

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headrace.connections import Tracking
+from headrace.connections import Broker, Tracking
 from headrace.errors import TrainingError
 from headrace.lake.layout import Layout
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training import evaluate, registry
+from headrace.training.chosen import as_seen_by, choose
 from headrace.training.dataset import LABEL, LABEL_KNOWN_AT, Dataset, build_dataset
 from headrace.training.fit import fit, importance, predict
 from headrace.training.gate import Verdict, judge
@@ -57,11 +58,14 @@ def train(
     *,
     tracking: Tracking,
     as_of: datetime,
+    broker: Broker | None = None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Training:
     """Train on everything known before ``as_of`` (UTC), log it to MLflow, register it, and promote it if the gate allows.
 
-    Raises TrainingError where there is too little data, ModelError where MLflow does not answer.
+    ``broker``: where the parameters are read that the pipeline file asks for; without one, from their copy in the lake. Raises
+    TrainingError where there is too little data, ModelError where MLflow does not answer, ParametersError as
+    :func:`headrace.training.chosen.choose`.
     """
     import mlflow
 
@@ -70,7 +74,9 @@ def train(
         raise TrainingError(f"{pipeline.file} has no section 'model'; add one to train")
     experiment = registry.open_tracking(tracking)
     notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")
-    dataset = build_dataset(spark, pipeline, as_of=as_of)
+    chosen = choose(spark, pipeline, broker=broker, as_of=as_of, notify=notify)
+    dataset = build_dataset(spark, pipeline, as_of=as_of, vocabularies=chosen.vocabularies)
+    parameters, rounds = {**model.parameters, **chosen.settings}, chosen.rounds or model.rounds
     with registry.running(experiment, name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as run_id:
         path = Layout(pipeline.spec.lake.root).snapshot(run_id)
         write_snapshot(dataset.frame, path)
@@ -79,18 +85,20 @@ def train(
         split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
         notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
         booster = fit(
-            split.train, features=dataset.features, label=LABEL, parameters=model.parameters, rounds=model.rounds, seed=model.seed
+            split.train, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
         )  # fmt: skip
         _log_data(pipeline, dataset, split, path=path, digest=digest)
         measured = _log_evaluation(booster, split, dataset)
         mlflow.log_params(
-            {"rounds": model.rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in model.parameters.items()}}
+            {"rounds": rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in parameters.items()}, **chosen.versions}
         )
+        mlflow.set_tag(registry.PARAMETERS, chosen.tag)
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
         uri, sha256 = registry.log_booster(booster, example=example)
         tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
+        tags[registry.PARAMETERS] = chosen.tag
         version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
-        verdict = _decide(model, split, measured)
+        verdict = _decide(spark, pipeline, model, split, measured, dataset)
         if verdict.passed:
             registry.set_alias(model.name, alias=model.alias, version=version)
         mlflow.log_dict({"passed": verdict.passed, "checks": [asdict(check) for check in verdict.checks]}, "gate.json")
@@ -117,14 +125,19 @@ def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
     return _Split(rows.filter(before), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
 
 
-def _decide(model: Model, split: _Split, challenger: dict[str, float]) -> Verdict:
+def _decide(
+    spark: SparkSession, pipeline: Pipeline, model: Model, split: _Split, challenger: dict[str, float], dataset: Dataset
+) -> Verdict:
     champion_version = registry.alias_version(model.name, model.alias)
     champion: dict[str, float] | None = None
     if champion_version is not None:
         current = registry.load(model.name, version=champion_version)
         missing = [name for name in current.features if name not in split.test.column_names]
+        rows = as_seen_by(
+            current, split.test, spark=spark, pipeline=pipeline, encoded_with=dataset.vocabularies
+        )  # fmt: skip
         champion = {} if missing else evaluate.metrics(
-            split.test.column(LABEL).to_numpy(), predict(current.booster, split.test, features=current.features)
+            split.test.column(LABEL).to_numpy(), predict(current.booster, rows, features=current.features)
         )  # fmt: skip
     return judge(model.gate, rows=split.test.num_rows, challenger=challenger, champion=champion)
 
