@@ -18,6 +18,8 @@ SUITES = (
     "latency",
     "headers",
     "long_life",
+    "training",
+    "flights",
 )
 
 

@@ -17,6 +17,7 @@ from headrace.lake.tables import read_accepted
 from headrace.spec.features import Label
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.sql import checked
+from headrace.training.witness import require_sent_in_time
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row, SparkSession
@@ -41,7 +42,8 @@ class Dataset:
 def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> Dataset:
     """Everything that was known before ``as_of`` (UTC): requests, rows of the feature streams, and outcomes.
 
-    Raises TrainingError where a table is absent or no request has an outcome yet.
+    Raises TrainingError where a table is absent, no request has an outcome yet, or rows claim to have been known before they were
+    sent.
     """
     features, label = pipeline.spec.features, pipeline.spec.label
     if features is None or label is None:
@@ -54,6 +56,8 @@ def build_dataset(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -
         name: rows.where((F.col("known_at") < F.lit(as_of)) & (known_from(rows) < F.lit(as_of)))
         for name, rows in accepted.items()
     }
+    for name in streams:
+        require_sent_in_time(known[name], name=name, within=pipeline.spec.streams[name].sent_within)
     released = {moment for name in features.streams for moment in releases(known[name])}
     rows = features_as_known(known[features.requests], known, features=features, since=None, released=released)
     outcome = outcomes(known[label.stream], label=label)
