@@ -53,7 +53,7 @@ def test_without_early_stopping_the_declared_rounds_are_trained() -> None:
 
 
 def test_early_stopping_ends_where_the_newest_rows_gain_no_more() -> None:
-    stopping = model(rounds=400, early_stopping={"share": 0.2, "patience": 10})
+    stopping = model(rounds=400, early_stopping={"share": 0.2, "patience": 10}, gate={"metric": "log_loss"})
     found = rounds(rows(), stopping, {"eta": 0.3, "max_depth": 6})
     assert 1 <= found < 60, "deep trees on a noisy line overfit soon"
     assert rounds(rows(), stopping, {"eta": 0.3, "max_depth": 6}) == found
