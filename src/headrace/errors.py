@@ -91,6 +91,12 @@ class RecordsLost(HeadraceError):
     exit_code = 15
 
 
+class ParametersError(HeadraceError):
+    """A model's parameters are absent, malformed, contradict each other, or were made of what was known too late."""
+
+    exit_code = 19
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another library says first, cut to 200 characters; its class where it says nothing."""
     text = str(error).strip().splitlines()

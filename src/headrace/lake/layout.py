@@ -38,6 +38,11 @@ class Layout:
         return f"{self.root}/access/erasures"
 
     @property
+    def parameters(self) -> str:
+        """Every version of every parameter that was published, and which was current when."""
+        return f"{self.root}/parameters"
+
+    @property
     def snapshots(self) -> str:
         """Folder of all training snapshots."""
         return f"{self.root}/snapshots"

@@ -11,6 +11,7 @@ from pydantic import Field
 from headrace.spec.connections import Kafka, Keys, Lake, Mlflow
 from headrace.spec.features import Features, Label
 from headrace.spec.model import Model, Scoring
+from headrace.spec.parameters import SpecParameters
 from headrace.spec.schema_file import SchemaFile
 from headrace.spec.section import Name, Section
 from headrace.spec.stream import Privacy, Reference, Stream
@@ -33,6 +34,7 @@ class PipelineFile(Section):
     streams: dict[Name, Stream] = Field(min_length=1)
     features: Features | None = None
     label: Label | None = None
+    parameters: SpecParameters = SpecParameters()
     model: Model | None = None
     scoring: Scoring | None = None
 
@@ -55,6 +57,11 @@ class Pipeline:
     @property
     def folder(self) -> Path:
         return self.file.parent
+
+    @property
+    def parameters_topic(self) -> str:
+        """The compacted topic on which the model's parameters are published."""
+        return f"{self.name}.parameters"
 
     @property
     def version(self) -> str:
