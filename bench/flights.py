@@ -66,7 +66,7 @@ def _measured(spark, home: Path, *, trials: int, seeds: int) -> dict[str, object
     fill(spark, home)
     pipeline = load(FLIGHTS)
     tracking = connect_tracking(pipeline, home=home)
-    winner = search(spark, pipeline, tracking=tracking, as_of=CUT, home=home, trials=trials, notify=print)
+    winner = search(spark, pipeline, tracking=tracking, broker=None, as_of=CUT, home=home, trials=trials, notify=print)
     assert winner is not None
     dataset = build_dataset(spark, pipeline, as_of=END)
     rows = to_arrow(dataset.frame)

@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from headrace.connections import Tracking, connect_tracking
 from headrace.errors import TrainingError
+from headrace.parameters.table import read_table
 from headrace.spec import Pipeline, load
 from headrace.training.dataset import build_dataset
 from headrace.training.run import train
@@ -114,7 +115,7 @@ class Searching:
                 stop.set()
 
         return search(
-            self.spark, self.pipeline, tracking=self.tracking, as_of=as_of, home=self.home, trials=trials, stop=stop,
+            self.spark, self.pipeline, tracking=self.tracking, broker=None, as_of=as_of, home=self.home, trials=trials, stop=stop,
             progress=progress, notify=self.said.append,
         )  # fmt: skip
 
@@ -164,6 +165,16 @@ def test_the_winner_is_the_best_complete_trial_of_the_database(searched: tuple[S
     assert 1 <= found.parameters["max_depth"] <= 6
     assert 0.01 <= found.parameters["learning_rate"] <= 0.5
     assert 1 <= found.rounds <= 40
+
+
+def test_the_winner_is_published_as_hyperparameters(
+    spark: SparkSession, pipeline: Pipeline, searched: tuple[Searching, Found]
+) -> None:
+    _, found = searched
+    event = read_table(spark, pipeline).version("hyperparameters", found.version)
+    assert event.value["parameters"] == found.parameters
+    assert (event.value["rounds"], event.value["study"]) == (found.rounds, found.study)
+    assert (event.as_of, dict(event.sources)) == (AS_OF, {"asked": 0, "told": 0})
 
 
 def test_clearly_worse_trials_end_early(searched: tuple[Searching, Found]) -> None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from headrace.cli.app import PipelinePath, app
 from headrace.cli.console import CONSOLE, say, stopping
-from headrace.cli.start import Master, Memory, moment, spark_for
+from headrace.cli.start import Master, Memory, connect, moment, spark_for
 
 if TYPE_CHECKING:
     from headrace.training.search import Stand
@@ -41,14 +41,15 @@ def search(
     from headrace.training.search import search as run
 
     loaded, when = load(pipeline), moment(as_of)
+    broker = connect(loaded)
     spark = spark_for(f"headrace search {loaded.name}", master, memory)
     with (
         stopping("stopping; finished trials are kept, and the same command goes on; Ctrl-C again ends at once") as stop,
         _Shown() as shown,
     ):
         found = run(
-            spark, loaded, tracking=connect_tracking(loaded, home=home_folder()), as_of=when, home=home_folder(),
-            trials=trials, stop=stop, progress=shown.tell, notify=say,
+            spark, loaded, tracking=connect_tracking(loaded, home=home_folder()), broker=broker, as_of=when,
+            home=home_folder(), trials=trials, stop=stop, progress=shown.tell, notify=say,
         )  # fmt: skip
     if found is None:
         raise KeyboardInterrupt

@@ -5,15 +5,17 @@ from __future__ import annotations
 import statistics
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.connections import Tracking
+from headrace.connections import Broker, Tracking
 from headrace.errors import TrainingError
 from headrace.lake import delta
 from headrace.lake.layout import Layout
+from headrace.parameters import publish
+from headrace.parameters.event import HYPERPARAMETERS
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training import registry, search_runs
@@ -59,6 +61,8 @@ class Found:
     trials: int
     pruned: int
     train_rows: int
+    version: int = 0
+    """Of the hyperparameters, as which they were published."""
 
 
 def search(
@@ -66,6 +70,7 @@ def search(
     pipeline: Pipeline,
     *,
     tracking: Tracking,
+    broker: Broker | None,
     as_of: datetime,
     home: Path,
     trials: int | None = None,
@@ -75,9 +80,10 @@ def search(
 ) -> Found | None:
     """Try parameters on everything known before ``as_of`` (UTC), but for the newest share, by which ``train`` tests.
 
-    ``trials`` counts those that an earlier search of the same study finished. None if ``stop`` was set before they were done.
+    The winner is published as the pipeline's hyperparameters; without a ``broker`` in the lake only. ``trials`` counts those that
+    an earlier search of the same study finished. None if ``stop`` was set before they were done.
     Raises TrainingError where there is too little data or memory, ModelError where MLflow does not answer, StorageError where
-    the study's database does not.
+    the study's database does not, and what publishing raises.
     """
     model = pipeline.spec.model
     if model is None:
@@ -109,7 +115,9 @@ def search(
             _log_study(study, model)
             if stop.is_set():
                 return None
-            return _winner(study, model, name=name, run_id=run_id, rows=rows.num_rows)
+            found = _winner(study, model, name=name, run_id=run_id, rows=rows.num_rows)
+            version = _publish(spark, pipeline, dataset, found, broker=broker)
+            return replace(found, version=version)
     finally:
         frame.unpersist()
 
@@ -186,6 +194,25 @@ def _winner(study: optuna.Study, model: Model, *, name: str, run_id: str, rows: 
     rounds = int(statistics.median_low(best.user_attrs["rounds"]))
     pruned = sum(trial.state.name == "PRUNED" for trial in done)
     return Found(name, run_id, model.gate.metric, study.best_value, dict(best.params), rounds, len(done), pruned, rows)
+
+
+def _publish(spark: SparkSession, pipeline: Pipeline, dataset: Dataset, found: Found, *, broker: Broker | None) -> int:
+    """The winner becomes an event, which the next training takes; its version."""
+    import mlflow
+
+    told = {
+        "study": found.study,
+        "metric": found.metric,
+        "value": found.best,
+        "trials": found.trials,
+        "run": found.run_id,
+    }
+    made = publish(
+        spark, pipeline, broker=broker, name=HYPERPARAMETERS, as_of=dataset.as_of, sources=dataset.versions,
+        value={"parameters": found.parameters, "rounds": found.rounds, **told},
+    )  # fmt: skip
+    mlflow.set_tag("headrace.hyperparameters", str(made.version))
+    return made.version
 
 
 def _log_data(pipeline: Pipeline, dataset: Dataset, *, path: str, content: str) -> None:
