@@ -27,7 +27,7 @@ from headrace.training.snapshot import read_snapshot
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 AS_OF = START + timedelta(days=100)
-ROWS, TRIALS = 1600, 9
+ROWS, TRIALS = 1600, 12
 PIPELINE = """
 pipeline: trips
 lake: {path: LAKE}
@@ -51,7 +51,7 @@ model:
     folds: 3
     most_rounds: 40
     patience: 5
-    space: {max_depth: [1, 6], learning_rate: {log: [0.01, 0.5]}, subsample: {choice: [0.5, 1.0]}}
+    space: {max_depth: [1, 6], learning_rate: {log: [0.01, 0.5]}, min_child_weight: [1.0, 200.0], subsample: {choice: [0.5, 1.0]}}
 """
 
 

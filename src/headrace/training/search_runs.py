@@ -67,14 +67,16 @@ def history_plot(trials: list[FrozenTrial], *, metric: str) -> Figure:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    done = [(trial.number, trial.value) for trial in trials if trial.state.name == "COMPLETE"]
+    done = [
+        (trial.number, trial.value) for trial in trials if trial.value is not None and trial.state.name == "COMPLETE"
+    ]
     cut = [
         (trial.number, trial.intermediate_values[max(trial.intermediate_values)])
         for trial in trials
         if trial.state.name == "PRUNED" and trial.intermediate_values
     ]
     better = min if metric in LOWER_IS_BETTER else max
-    best = [better(value for _, value in done[: upto + 1] if value is not None) for upto in range(len(done))]
+    best = [better(value for _, value in done[: upto + 1]) for upto in range(len(done))]
     axes.plot([n for n, _ in cut], [v for _, v in cut], "x", color="0.6", label="pruned")
     axes.plot([n for n, _ in done], [v for _, v in done], "o", color="#1f6f8b", label="complete")
     axes.step([n for n, _ in done], best, where="post", color="#d1495b", label="best so far")

@@ -17,6 +17,7 @@ from headrace.training.folds import Fold
 if TYPE_CHECKING:
     import pyarrow as pa
     import xgboost as xgb
+    from xgboost.callback import TrainingCallback
 
     from headrace.spec.model import Model
 
@@ -67,10 +68,10 @@ class Judge:
         return self._binned[index, bins]
 
 
-def _stops_with(stop: threading.Event) -> xgb.callback.TrainingCallback:
-    import xgboost as xgb
+def _stops_with(stop: threading.Event) -> TrainingCallback:
+    from xgboost.callback import TrainingCallback
 
-    class Stops(xgb.callback.TrainingCallback):
+    class Stops(TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             return stop.is_set()
 
