@@ -18,8 +18,6 @@ SUITES = (
     "latency",
     "headers",
     "long_life",
-    "training",
-    "flights",
 )
 
 

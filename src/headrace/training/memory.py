@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BYTES_PER_VALUE = 40
 """Of a feature's value at the peak: Arrow holds 8, Spark's JVM sends it in batches, which are held there and here while the table
-is put together, and XGBoost keeps a copy. bench/training.py measures it."""
+is put together, and XGBoost keeps a copy. An estimate."""
 BYTES_PER_ROW = 400
 """Of a row's id, times and label, and of its gradients."""
 EVERY_S = 0.1
