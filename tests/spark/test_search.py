@@ -51,7 +51,11 @@ model:
     folds: 3
     most_rounds: 40
     patience: 5
-    space: {max_depth: [1, 6], learning_rate: {log: [0.01, 0.5]}, min_child_weight: [1.0, 200.0], subsample: {choice: [0.5, 1.0]}}
+    space:
+      max_depth: [1, 6]
+      learning_rate: {log: [0.01, 0.5]}
+      min_child_weight: {log: [1.0, 300.0]}
+      subsample: {choice: [0.5, 1.0]}
 """
 
 

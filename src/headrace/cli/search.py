@@ -30,7 +30,7 @@ def search(
     master: Master = None,
     memory: Memory = "2g",
 ) -> None:
-    """Search hyperparameters for the model; the next training takes the winner.
+    """Search hyperparameters for the model, and publish the winner.
 
     Each trial is judged on data that comes after what it trains on. Ctrl-C keeps what was done: the same command goes on.
 
