@@ -406,6 +406,12 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         0,
         "mlflow.tracking_uri holds a password in clear; write ${NAME} and set it in the environment",
     ),
+    "a password for the study": (
+        "  rounds: 250",
+        "  rounds: 250\n  search: {storage: 'postgresql://me:hunter2@db.example.org/studies'}",
+        1,
+        "model.search.storage holds a password in clear; write ${NAME} and set it in the environment",
+    ),
     "an unset variable": (
         "  experiment: flights",
         "  experiment: ${MLFLOW_EXPERIMENT}",

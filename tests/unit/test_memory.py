@@ -8,8 +8,8 @@ import sys
 
 import psutil
 
-from headrace.demo import memory
-from headrace.demo.memory import resident_bytes
+from headrace.embedded import resident
+from headrace.embedded.resident import resident_bytes
 
 
 def test_a_process_has_what_the_system_says_and_one_that_ended_has_nothing() -> None:
@@ -25,7 +25,7 @@ def test_a_jvm_that_a_jvm_is_about_to_turn_into_another_program_is_not_counted_t
         def exe(self) -> str:
             return "/usr/bin/java"
 
-    monkeypatch.setattr(memory.psutil, "Process", Java)
+    monkeypatch.setattr(resident.psutil, "Process", Java)
     assert resident_bytes(os.getpid()) == 0
     monkeypatch.setattr(Java, "parent", lambda self: None)
     assert resident_bytes(os.getpid()) > 0

@@ -21,6 +21,7 @@ from headrace.cli import parameters as _parameters  # noqa: F401  # pyright: ign
 from headrace.cli import quarantine as _quarantine  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import replay as _replay  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import resume as _resume  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import search as _search  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import servers as _servers  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import subject as _subject  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli.app import app

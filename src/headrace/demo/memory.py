@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from headrace.embedded.kafka import KafkaBroker
+from headrace.embedded.resident import resident_bytes
 
 
 class PeakMemory:
@@ -35,19 +36,3 @@ class PeakMemory:
         own, broker = psutil.Process(), KafkaBroker(self._home / "kafka").find()
         pids = {process.pid for process in (own, *own.children(recursive=True))} | ({broker.pid} if broker else set())
         return sum(resident_bytes(pid) for pid in pids) / 1024 / 1024
-
-
-def resident_bytes(pid: int) -> int:
-    """What a process has in memory; 0 where it has ended, or does not run its own program yet.
-
-    Hadoop starts a program for every change of rights. Until that program runs, its process is a second JVM to look at, of the
-    same memory.
-    """
-    try:
-        process = psutil.Process(pid)
-        parent = process.parent()
-        if parent is not None and Path(parent.exe()).name == Path(process.exe()).name == "java":
-            return 0
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from headrace.errors import HeadraceError, SpecError
 from headrace.located import Document, Key, Problem
@@ -50,13 +51,21 @@ def _check_connections(pipeline: Pipeline, document: Document, environment: Mapp
     options = pipeline.spec.kafka.options
     for name, message in option_problems(written, options, folder=pipeline.folder, environment=environment):
         yield document.problem(message, "kafka", "options", name)
-    uri = (document.data.get("mlflow") or {}).get("tracking_uri")
-    if isinstance(uri, str) and (found := re.search(r"://[^/@:]*:([^/@]+)@", uri)) and not has_reference(found[1]):
-        yield document.problem(
-            "mlflow.tracking_uri holds a password in clear; write ${NAME} and set it in the environment",
-            "mlflow",
-            "tracking_uri",
-        )
+    for key in (("mlflow", "tracking_uri"), ("model", "search", "storage")):
+        uri = _written(document, key)
+        if isinstance(uri, str) and (found := re.search(r"://[^/@:]*:([^/@]+)@", uri)) and not has_reference(found[1]):
+            what = ".".join(key)
+            yield document.problem(
+                f"{what} holds a password in clear; write ${{NAME}} and set it in the environment", *key
+            )
+
+
+def _written(document: Document, key: tuple[str, ...]) -> Any:
+    """What the file says under a key, before its references are replaced."""
+    value = document.data
+    for part in key:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:

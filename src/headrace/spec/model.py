@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from headrace.spec.section import Section
+from headrace.spec.search import NOT_SEARCHED, SAME, Search
+from headrace.spec.section import Section, Size, size_in_bytes
 
 Metric = Literal["auc", "average_precision", "brier", "log_loss"]
 Share = Annotated[float, Field(gt=0, lt=0.9)]
@@ -66,6 +67,13 @@ PARAMETERS = frozenset(
 """XGBoost's parameters that a pipeline file may set: they shape trees."""
 
 
+class EarlyStopping(Section):
+    """How the number of trees is found: on the newest share of the training rows, by a model of those before it."""
+
+    share: Share = 0.15
+    patience: Annotated[int, Field(ge=1, le=1000)] = Field(default=30, description="rounds without gain that end it")
+
+
 class Model(Section):
     """Gradient boosting with XGBoost, trained on the driver from Arrow."""
 
@@ -75,17 +83,46 @@ class Model(Section):
     rounds: Annotated[int, Field(ge=1, le=5000)] = 300
     seed: int = 7
     test_share: Share = Field(default=0.2, description="the newest share of the rows tests the model")
+    early_stopping: EarlyStopping | None = Field(default=None, description="find the number of trees, up to rounds")
+    memory: Size = Field(
+        default="4g", description="training that is likely to need more on the driver is refused before it begins"
+    )
+    search: Search = Search()
     gate: Gate = Gate()
 
     @field_validator("parameters")
     @classmethod
     def _known(cls, parameters: dict[str, float | int | str | bool]) -> dict[str, float | int | str | bool]:
         for name in parameters:
-            if name not in PARAMETERS:
-                near = difflib.get_close_matches(name, PARAMETERS, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(PARAMETERS))}"
-                raise ValueError(f"no parameter {name!r}; {hint}")
+            _require_known(name)
         return parameters
+
+    @model_validator(mode="after")
+    def _one_word_for_each(self) -> Self:
+        written = {SAME.get(name, name): name for name in self.parameters}
+        searched: dict[str, str] = {}
+        for name in self.search.space:
+            _require_known(name, where="search.space: ")
+            if name in NOT_SEARCHED:
+                raise ValueError(f"search.space: {name!r} says what is learned; set it under parameters")
+            meaning = SAME.get(name, name)
+            for other in (written.get(meaning, name), searched.get(meaning, name)):
+                if other != name:
+                    raise ValueError(f"search.space: {name!r} and {other!r} are one parameter; write one of the names")
+            searched[meaning] = name
+        return self
+
+    @property
+    def memory_bytes(self) -> int:
+        """``memory`` in bytes."""
+        return size_in_bytes(self.memory)
+
+
+def _require_known(name: str, where: str = "") -> None:
+    if name not in PARAMETERS:
+        near = difflib.get_close_matches(name, PARAMETERS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(PARAMETERS))}"
+        raise ValueError(f"{where}no parameter {name!r}; {hint}")
 
 
 class Scoring(Section):

@@ -43,3 +43,18 @@ Days = Annotated[str, AfterValidator(_days)]
 def seconds(duration: str) -> int:
     """Length of a Duration in seconds."""
     return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,5}[mg]", text):
+        raise ValueError(f"expected a size such as 512m or 4g, got {text!r}")
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
+"""Memory in mebibytes or gibibytes: ``512m``, ``4g``."""
+
+
+def size_in_bytes(size: str) -> int:
+    """A Size in bytes."""
+    return int(size[:-1]) * (1 << 20 if size[-1] == "m" else 1 << 30)

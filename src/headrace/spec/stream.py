@@ -60,6 +60,10 @@ class Stream(Section):
     schema_file: str = Field(alias="schema", description="Spark's schema JSON (what DataFrame.schema.json() prints)")
     event_time: str = Field(description="timestamp column: when it happened")
     known_at: str = Field(description="timestamp column: when it could be known")
+    sent_within: Duration | None = Field(
+        default=None,
+        description="how long after its known_at a record is sent, at most; training refuses a stream that claims otherwise",
+    )
     normalize: Normalize = Normalize()
     enrich: tuple[Enrich, ...] = ()
     expectations: str | None = Field(default=None, description="a Great Expectations suite (JSON)")

@@ -18,6 +18,7 @@ from headrace.lake.tables import read_accepted
 from headrace.spec.features import Label
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.sql import checked
+from headrace.training.witness import require_sent_in_time
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row, SparkSession
@@ -46,8 +47,8 @@ def build_dataset(
 ) -> Dataset:  # fmt: skip
     """Everything that was known before ``as_of`` (UTC): requests, rows of the feature streams, and outcomes.
 
-    ``vocabularies``: those of the declared categories. Raises TrainingError where a table is absent or no request has an outcome
-    yet.
+    ``vocabularies``: those of the declared categories. Raises TrainingError where a table is absent, no request has an outcome
+    yet, or rows claim to have been known before they were sent.
     """
     features, label = pipeline.spec.features, pipeline.spec.label
     if features is None or label is None:
@@ -60,6 +61,8 @@ def build_dataset(
         name: rows.where((F.col("known_at") < F.lit(as_of)) & (known_from(rows) < F.lit(as_of)))
         for name, rows in accepted.items()
     }
+    for name in streams:
+        require_sent_in_time(known[name], name=name, within=pipeline.spec.streams[name].sent_within)
     released = {moment for name in features.streams for moment in releases(known[name])}
     rows = features_as_known(
         known[features.requests], known, features=features, since=None, released=released, vocabularies=vocabularies

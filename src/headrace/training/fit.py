@@ -6,12 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headrace.training.folds import newest_share
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     import xgboost as xgb
 
+    from headrace.spec.model import Model
+
 DEFAULTS: dict[str, Any] = {"objective": "binary:logistic", "tree_method": "hist", "max_depth": 6, "eta": 0.1}
+STOPS_BY = {"auc": "auc", "average_precision": "aucpr", "brier": "logloss", "log_loss": "logloss"}
+"""Metric of the gate to the one that XGBoost watches while it boosts."""
+MAX_BIN = 256
+"""XGBoost's own default."""
 
 
 def fit(
@@ -20,9 +28,62 @@ def fit(
     """A booster trained on the rows in their order. The same rows, parameters and seed give the same bytes."""
     import xgboost as xgb
 
-    data = xgb.QuantileDMatrix(rows.select(list(features)), label=rows.column(label).to_numpy())
-    settings = {**DEFAULTS, **parameters, "seed": seed, "nthread": len(os.sched_getaffinity(0))}
-    return xgb.train(settings, data, num_boost_round=rounds)
+    data = matrix(rows, features=features, label=label, max_bin=max_bin(parameters))
+    return xgb.train(settings(parameters, seed=seed), data, num_boost_round=rounds)
+
+
+def rounds_for(
+    rows: pa.Table, *, features: Sequence[str], label: str, model: Model, parameters: Mapping[str, Any], rounds: int
+) -> int:
+    """How many rounds to train: ``rounds``, or with ``early_stopping`` those that gain, and ``rounds`` at most.
+
+    A model of the older rows tells it on the newest ones; the model itself then is trained on all of them.
+    """
+    if model.early_stopping is None:
+        return rounds
+    return rounds_that_gain(
+        rows, features=features, label=label, parameters=parameters, most=rounds, seed=model.seed,
+        patience=model.early_stopping.patience, share=model.early_stopping.share, metric=model.gate.metric,
+    )  # fmt: skip
+
+
+def rounds_that_gain(
+    rows: pa.Table, *, features: Sequence[str], label: str, parameters: Mapping[str, Any], most: int, seed: int, patience: int,
+    share: float, metric: str,
+) -> int:  # fmt: skip
+    """After how many rounds (1 to ``most``) the metric on the newest ``share`` of the rows no longer gets better."""
+    import xgboost as xgb
+
+    fold, bins = newest_share(rows, share=share), max_bin(parameters)
+    train = matrix(rows.take(fold.train), features=features, label=label, max_bin=bins)
+    newest = matrix(rows.take(fold.validation), features=features, label=label, max_bin=bins, like=train)
+    watched = {**settings(parameters, seed=seed), "eval_metric": STOPS_BY[metric]}
+    booster = xgb.train(
+        watched, train, num_boost_round=most, evals=[(newest, "newest")], early_stopping_rounds=patience, verbose_eval=False
+    )  # fmt: skip
+    return booster.best_iteration + 1
+
+
+def matrix(
+    rows: pa.Table, *, features: Sequence[str], label: str, max_bin: int, like: xgb.QuantileDMatrix | None = None
+) -> xgb.QuantileDMatrix:
+    """The rows as XGBoost holds them; ``like``: with the bins of the rows that are trained on."""
+    import xgboost as xgb
+
+    return xgb.QuantileDMatrix(
+        rows.select(list(features)), label=rows.column(label).to_numpy(), max_bin=max_bin, ref=like
+    )
+
+
+def settings(parameters: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
+    """What XGBoost is given: the parameters over the defaults, the seed, and all cores of this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {**DEFAULTS, **parameters, "seed": seed, "nthread": cores}
+
+
+def max_bin(parameters: Mapping[str, Any]) -> int:
+    """Into how many bins a feature's values go; matrix and parameters must agree."""
+    return int(parameters.get("max_bin", MAX_BIN))
 
 
 def predict(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> np.ndarray:

@@ -59,21 +59,24 @@ def open_tracking(tracking: Tracking) -> str:
         if found is None:
             return mlflow.create_experiment(tracking.experiment, artifact_location=tracking.artifacts)
     except Exception as error:
-        raise _told(error) from None
+        raise told(error) from None
     return found.experiment_id
 
 
 @contextmanager
-def running(experiment: str, *, name: str) -> Generator[str]:
-    """A run in the store that is open; its id. Raises ModelError where MLflow refuses something inside, or stops answering."""
+def running(experiment: str, *, name: str, again: str | None = None, nested: bool = False) -> Generator[str]:
+    """A run in the store that is open; its id. Raises ModelError where MLflow refuses something inside, or stops answering.
+
+    ``again``: the id of a run that goes on. ``nested``: within the run that is open.
+    """
     import mlflow
     from mlflow.exceptions import MlflowException
 
     try:
-        with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
+        with mlflow.start_run(run_id=again, experiment_id=experiment, run_name=name, nested=nested) as active:
             yield active.info.run_id
     except MlflowException as error:
-        raise _told(error) from None
+        raise told(error) from None
 
 
 def log_booster(booster: xgb.Booster, *, example: pa.Table) -> tuple[str, str]:
@@ -123,7 +126,7 @@ def alias_version(name: str, alias: str) -> int | None:
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise _told(error) from None
+        raise told(error) from None
 
 
 def champion_version(name: str, alias: str) -> int:
@@ -171,7 +174,7 @@ def _client() -> MlflowClient:
     return MlflowClient()
 
 
-def _told(error: Exception) -> ModelError:
+def told(error: Exception) -> ModelError:
     import mlflow
 
     return ModelError(f"{_shown(mlflow.get_tracking_uri())}: {_why(error)}")

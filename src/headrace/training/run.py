@@ -19,9 +19,10 @@ from headrace.spec.pipeline import Pipeline
 from headrace.training import evaluate, registry
 from headrace.training.chosen import as_seen_by, choose
 from headrace.training.dataset import LABEL, LABEL_KNOWN_AT, Dataset, build_dataset
-from headrace.training.fit import fit, importance, predict
+from headrace.training.fit import fit, importance, predict, rounds_for
 from headrace.training.gate import Verdict, judge
-from headrace.training.snapshot import content_hash, read_snapshot, to_arrow, write_snapshot
+from headrace.training.memory import PeakMemory, require_room
+from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,11 +83,17 @@ def train(
         write_snapshot(dataset.frame, path)
         rows = read_snapshot(spark, path)
         digest = content_hash(rows)
-        split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
-        notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
-        booster = fit(
-            split.train, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
-        )  # fmt: skip
+        require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
+        with PeakMemory() as memory:
+            split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
+            notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
+            rounds = rounds_for(
+                split.train, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
+            )  # fmt: skip
+            booster = fit(
+                split.train, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
+            )  # fmt: skip
+        mlflow.log_metrics({**memory.figures(), "rounds_trained": rounds})
         _log_data(pipeline, dataset, split, path=path, digest=digest)
         measured = _log_evaluation(booster, split, dataset)
         mlflow.log_params(

@@ -41,6 +41,11 @@ def content_hash(rows: DataFrame) -> str:
     return f"{counted['n']:x}-{int(counted['total'] or 0) & mask:016x}-{int(counted['xor'] or 0) & mask:016x}"
 
 
+def rows_in(content: str) -> int:
+    """How many rows a content hash was made of."""
+    return int(content.partition("-")[0], 16)
+
+
 def to_arrow(rows: DataFrame) -> pa.Table:
     """All rows on the driver, sorted by ``id``, so that a model's bytes do not depend on partitioning."""
     return rows.orderBy("id").toArrow()

@@ -184,6 +184,13 @@ PATHS = {
     "a password for the store": Case(
         top="mlflow: {tracking_uri: 'https://me:hunter2@TRAP'}", says="holds a password in clear"
     ),
+    "a study with parameters for the driver": Case(
+        top="model: {name: m, search: {storage: 'mysql://h/db?read_default_file=/etc/passwd'}}",
+        says="without parameters",
+    ),
+    "a study of an unknown kind": Case(
+        top="model: {name: m, search: {storage: 'redis://TRAP'}}", says="expected 'embedded'"
+    ),
     "a ring in an odd variable": Case(top="keys: {ring: 'env:A B'}", says="expected env:NAME"),
     "a ring at an odd place in Vault": Case(
         top="keys: {ring: 'vault:../../sys/seal'}", says="expected vault:MOUNT/PATH"
