@@ -48,13 +48,13 @@ class Chosen:
         return {f"parameters.{one.name}": one.version for one in self.used}
 
 
-def wanted(pipeline: Pipeline) -> list[str]:
-    """Names of the parameters that a training of this pipeline uses."""
+def wanted(pipeline: Pipeline, *, hyperparameters: bool = True) -> list[str]:
+    """Names of the parameters that a training of this pipeline uses; without ``hyperparameters``, a search for these."""
     declared, features = pipeline.spec.parameters, pipeline.spec.features
     names = sorted({f"{VOCABULARY}{name}" for name in features.categories.values()}) if features else []
     names += [CLASS_WEIGHTS] if declared.class_weights else []
     names += [MONOTONIC] if declared.monotonic else []
-    return names + ([HYPERPARAMETERS] if declared.hyperparameters else [])
+    return names + ([HYPERPARAMETERS] if declared.hyperparameters and hyperparameters else [])
 
 
 def choose(
@@ -63,6 +63,7 @@ def choose(
     *,
     broker: Broker | None,
     as_of: datetime,
+    hyperparameters: bool = True,
     notify: Callable[[str], None] = lambda line: None,
 ) -> Chosen:
     """Read the parameters for a training as of a time (UTC): the current ones, or older ones where those were made of what was
@@ -71,7 +72,7 @@ def choose(
     Raises ParametersError where one is not published yet, is pinned to a version from after ``as_of``, or says other than the
     file.
     """  # fmt: skip
-    names = wanted(pipeline)
+    names = wanted(pipeline, hyperparameters=hyperparameters)
     if not names:
         return Chosen()
     state = read(spark, pipeline, broker=broker, notify=notify)

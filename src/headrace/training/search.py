@@ -19,6 +19,7 @@ from headrace.parameters.event import HYPERPARAMETERS
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training import registry, search_runs
+from headrace.training.chosen import choose
 from headrace.training.dataset import Dataset, build_dataset
 from headrace.training.folds import newest_share, time_folds
 from headrace.training.memory import require_room
@@ -91,7 +92,9 @@ def search(
     stop, trials = stop or threading.Event(), trials or model.search.trials
     experiment = registry.open_tracking(tracking)
     notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")
-    dataset = build_dataset(spark, pipeline, as_of=as_of)
+    chosen = choose(spark, pipeline, broker=broker, as_of=as_of, hyperparameters=False, notify=notify)
+    dataset = build_dataset(spark, pipeline, as_of=as_of, vocabularies=chosen.vocabularies)
+    model = model.model_copy(update={"parameters": {**model.parameters, **chosen.settings}})
     frame = dataset.frame.persist()
     try:
         content = content_hash(frame)
