@@ -55,6 +55,13 @@ def connect_broker(pipeline: Pipeline, *, home: Path, notify: Callable[[str], No
     return Broker(KafkaBroker(home / "kafka").start(notify=notify).bootstrap, options)
 
 
+def find_broker(pipeline: Pipeline, *, home: Path) -> Broker | None:
+    """As :func:`connect_broker`, but the embedded broker is not started: None where it does not run."""
+    if pipeline.spec.kafka.embedded and KafkaBroker(home / "kafka").find() is None:
+        return None
+    return connect_broker(pipeline, home=home)
+
+
 def connect_tracking(pipeline: Pipeline, *, home: Path) -> Tracking:
     """The pipeline's MLflow store; the embedded one is a SQLite file that is made when it is first used."""
     mlflow = pipeline.spec.mlflow
