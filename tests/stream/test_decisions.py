@@ -240,7 +240,8 @@ def take_up_to(size: int, bootstrap: str) -> None:
     """From now on the topic takes no batch of more bytes."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     wanted = ConfigResource(ResourceType.TOPIC, TOPIC, incremental_configs=[entry])
-    AdminClient({"bootstrap.servers": bootstrap}).incremental_alter_configs([wanted])[wanted].result(20)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.incremental_alter_configs([wanted])[wanted].result(20)
 
 
 def test_a_rollback_brings_back_the_champion_before_and_is_safe_to_repeat(copy: Depot) -> None:

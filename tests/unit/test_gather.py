@@ -136,6 +136,7 @@ def test_rows_of_one_stretch_of_time_are_drawn_together_where_that_is_asked_for(
     long = GATE.model_copy(update={"draw_by": "3h"})  # 1,200 minutes are 8 of them, at most
     few = gathered(long, champion=champion)
     assert few.metrics["auc"].value == apart.metrics["auc"].value
+    assert not any(one.supported for one in few.segments)
     (check,) = [check for check in judge(long, few).checks if check.name == "champion"]
     assert not check.passed
     assert check.sentence.endswith(

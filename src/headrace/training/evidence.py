@@ -35,7 +35,7 @@ class Segment:
     name: str
     rows: int
     supported: bool
-    """Whether it has rows enough to be judged, of both outcomes."""
+    """Whether it has rows enough to be judged, of both outcomes, and from enough stretches of time where those are drawn."""
     challenger: float
     """The gate's metric."""
     champion: float

@@ -86,6 +86,11 @@ class _Answers:
     stretches: np.ndarray | None
     """Of each row, which stretch of time it is from; None where rows are drawn one by one."""
 
+    @property
+    def spans(self) -> bool:
+        """Whether there are stretches enough to draw from, if they are what is drawn."""
+        return self.stretches is None or len(np.unique(self.stretches)) >= LEAST_STRETCHES
+
     def where(self, mask: np.ndarray) -> _Answers:
         theirs, stretches = (None if part is None else part[mask] for part in (self.theirs, self.stretches))
         return _Answers(self.gate, self.seed, self.label[mask], self.ours[mask], theirs, stretches)
@@ -122,7 +127,7 @@ class _Answers:
     def _drawn(
         self, probabilities: dict[str, np.ndarray], metrics: Sequence[Metric]
     ) -> dict[str, dict[Metric, np.ndarray]]:  # fmt: skip
-        if self.stretches is not None and len(np.unique(self.stretches)) < LEAST_STRETCHES:
+        if not self.spans:
             nothing = np.array([np.nan])
             return {name: dict.fromkeys(metrics, nothing) for name in probabilities}
         return replicates(
@@ -156,7 +161,8 @@ def _segments(both: _Answers, test: pa.Table, fair: np.ndarray) -> Iterator[Segm
         for part, mask in segments(declared, column(test, declared.feature)[fair]).items():
             one = answers.where(mask)
             rows, positives = len(one.label), int(one.label.sum())
-            enough = rows >= gate.minimum_support and min(positives, rows - positives) >= gate.minimum_outcomes
+            least = min(positives, rows - positives)
+            enough = rows >= gate.minimum_support and least >= gate.minimum_outcomes and one.spans
             theirs = math.nan if one.theirs is None else evaluate.metrics(one.label, one.theirs)[metric]
             change = one.gains([metric])[metric] if enough else UNKNOWN
             yield Segment(name, part, rows, enough, evaluate.metrics(one.label, one.ours)[metric], theirs, change)

@@ -119,6 +119,9 @@ def _html(block: Block) -> str:
     if isinstance(block, Picture):
         data = base64.b64encode(png(block.figure)).decode()
         return f'<figure><img alt="{escape(block.said)}" src="data:image/png;base64,{data}"></figure>'
+    if not any(block.header):  # names and what they stand for
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in block.rows)
+        return f'<div class="table"><table>{rows}</table></div>'
     header = "".join(f"<th>{escape(cell)}</th>" for cell in block.header)
     rows = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in block.rows)
     return f'<div class="table"><table><tr>{header}</tr>{rows}</table></div>'

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACCENT, WARN = "#1f6f8b", "#c8553d"
+_ALL = "all rows"
 
 
 def gains_plot(evidence: Evidence, *, metric: Metric, tolerance: float) -> Figure:
@@ -18,12 +19,13 @@ def gains_plot(evidence: Evidence, *, metric: Metric, tolerance: float) -> Figur
     from matplotlib.figure import Figure
 
     assert evidence.rival is not None
-    bars = [("all rows", evidence.rival.gains[metric])]
+    bars = [(_ALL, evidence.rival.gains[metric])]
     bars += [(f"{one.slice}: {one.name}", one.gain) for one in evidence.segments if one.supported and one.gain.known]
     figure = Figure(figsize=(7, 0.4 * len(bars) + 1.4), layout="constrained")
     axes = figure.subplots()
-    for place, (_, found) in enumerate(reversed(bars)):
-        colour = ACCENT if found.high >= -tolerance else WARN
+    for place, (name, found) in enumerate(reversed(bars)):
+        end = found.low if name == _ALL else found.high  # shown to be no worse; not shown to be worse
+        colour = ACCENT if end >= -tolerance else WARN
         axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2)
         axes.plot([found.value], [place], marker="o", color=colour)
     axes.axvline(0, color="0.7")
