@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from headrace.lake.decisions import Decision
 from headrace.lake.log import LogEntry
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.parameters.state import State
@@ -23,6 +24,7 @@ COMMIT_COLUMNS = (
 )  # fmt: skip
 PARAMETER_COLUMNS = ("name", "version", "as_of", "made_at", "current", "pinned", "sources", "value")
 RUN_COLUMNS = ("run_id", "name", "started_at", "status", "as_of", "gate", "version", "champion")
+DECISION_COLUMNS = ("decided_at", "who", "action", "version", "previous_version", "why", "run_id", "id")
 MOST_RUNS = 1000
 
 
@@ -54,6 +56,12 @@ def run_frame(experiment_id: str, *, model: Model) -> pd.DataFrame:
     champion = registry.alias_version(model.name, model.alias)
     rows = [_run(run, version=versions.get(run.info.run_id), champion=champion) for run in runs]
     return pd.DataFrame(rows, columns=None if rows else list(RUN_COLUMNS)).astype({"version": "Int64"})
+
+
+def decision_frame(trail: Iterable[Decision]) -> pd.DataFrame:
+    """One row per decision, oldest first, with the columns of ``DECISION_COLUMNS`` (times are UTC)."""
+    rows = [[getattr(one, name) for name in DECISION_COLUMNS] for one in trail]
+    return pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).astype({"version": "Int64", "previous_version": "Int64"})
 
 
 def _commit(entry: LogEntry) -> tuple[Any, ...]:

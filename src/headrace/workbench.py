@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.connections import connect_tracking, home_folder
 from headrace.errors import AccountingError, HeadraceError, ModelError, SpecError, StorageError
-from headrace.history import commit_frame, parameter_frame, run_frame
+from headrace.history import commit_frame, decision_frame, parameter_frame, run_frame
 from headrace.ingest.findings import Findings
 from headrace.ingest.replay import rehearse
 from headrace.ingest.selection import Selection
 from headrace.lake import delta
+from headrace.lake.decisions import read_decisions
 from headrace.lake.drift import Alert, read_alerts
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
@@ -212,6 +213,12 @@ class Workbench:
         Raises ModelError where no MLflow store answers.
         """
         return run_frame(self._open_tracking(), model=self._model)
+
+    def decisions(self) -> pd.DataFrame:
+        """Every decision about the model, oldest first: ``decided_at`` (UTC), ``who``, ``action`` (promoted, refused, rolled_back),
+        ``version``, ``previous_version`` (that the alias pointed to before), ``why``, ``run_id``, ``id``.
+        """  # fmt: skip
+        return decision_frame(read_decisions(self.spark, self._layout.decisions(self._model.name)))
 
     def model(self) -> registry.RegisteredModel:
         """The version that the alias (``champion``) points to, loaded and checked. Raises ModelError where there is none."""

@@ -16,10 +16,10 @@ from sklearn.metrics import roc_auc_score
 from headrace.embedded.kafka import KafkaBroker
 from headrace.feed import FLIGHT_TOPICS
 from headrace.spec import load
-from headrace.training import evaluate
 from headrace.training.dataset import LABEL, build_dataset
-from headrace.training.fit import fit, predict
+from headrace.training.fit import fit
 from headrace.training.gate import judge
+from headrace.training.gather import gather
 from headrace.training.snapshot import to_arrow
 
 PIPELINE = "conf/flights"
@@ -104,8 +104,8 @@ def test_a_planted_leak_is_refused_by_the_gate(spark, flights) -> None:
     verdicts = {}
     for name, features in (("honest", dataset.features), ("leaking", (*dataset.features, "own_dep_delay"))):
         booster = fit(train, features=features, label=LABEL, parameters=model.parameters, rounds=60, seed=1)
-        measured = evaluate.metrics(test.column(LABEL).to_numpy(), predict(booster, test, features=features))
-        verdicts[name] = judge(model.gate, rows=test.num_rows, challenger=measured, champion=None)
+        found = gather(model.gate, booster, features=features, train=train, test=test, champion=None, seed=1)
+        verdicts[name] = judge(model.gate, found)
     assert verdicts["honest"].passed, verdicts["honest"].refusals
     assert [check.name for check in verdicts["leaking"].checks if not check.passed] == ["leakage"]
 

@@ -85,6 +85,8 @@ def test_the_champion_its_run_and_its_training_rows_belong_together(bench: Workb
     champion = runs[runs["champion"]].iloc[0]
     assert (champion["run_id"], champion["version"], champion["gate"]) == (model.run_id, model.version, "passed")
     assert 0.5 < champion["test_auc"] < 0.8
+    last = bench.decisions().iloc[-1]
+    assert (last["run_id"], last["version"], last["action"]) == (model.run_id, model.version, "promoted")
     rows = bench.training_rows(model.run_id)
     assert set(model.features) < set(rows.columns)
     assert rows.count() >= champion["rows_train"] + champion["rows_test"]
@@ -121,3 +123,4 @@ def test_an_empty_lake_opens_and_says_what_to_run(
     with pytest.raises(HeadraceError, match="no version with the alias 'champion'; run: headrace train"):
         bench.model()
     assert bench.runs().empty
+    assert bench.decisions().empty

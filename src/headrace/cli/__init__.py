@@ -17,6 +17,7 @@ from headrace.cli import files as _files  # noqa: F401  # pyright: ignore[report
 from headrace.cli import jobs as _jobs  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import keys as _keys  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import maintain as _maintain  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import models as _models  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import parameters as _parameters  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import quarantine as _quarantine  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import replay as _replay  # noqa: F401  # pyright: ignore[reportUnusedImport]

@@ -10,6 +10,7 @@ import typer
 
 from headrace.cli.app import PipelinePath, app
 from headrace.cli.console import CONSOLE, say, stopping
+from headrace.cli.models import tell_kafka
 from headrace.cli.start import Master, Memory, connect_to_topics, moment, spark_for
 from headrace.errors import GateRefused
 
@@ -110,6 +111,7 @@ def train_and_tell(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) 
             }
         )
     )  # fmt: skip
+    tell_kafka(spark, pipeline)
     if not done.promoted:
         raise GateRefused(f"version {done.version} was not promoted: {done.verdict.refusals}")
 

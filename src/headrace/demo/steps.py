@@ -33,6 +33,7 @@ def history(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker)
     from headrace.feed import flights_of
     from headrace.feed.progress import feed_with_progress
     from headrace.monitoring.progress import Progress
+    from headrace.serving.announce import announce
     from headrace.training.run import train
 
     demo.step("feeding January and February 2013 into Kafka")
@@ -47,6 +48,7 @@ def history(demo: Demo, spark: SparkSession, pipeline: Pipeline, broker: Broker)
     done = train(
         spark, pipeline, tracking=connect_tracking(pipeline, home=demo.home), as_of=CUT, notify=lambda line: demo.step(line)
     )  # fmt: skip
+    announce(spark, pipeline, broker=broker)
     if not done.promoted:
         raise GateRefused(f"the gate refused version {done.version}: {done.verdict.refusals}")
     demo.step(

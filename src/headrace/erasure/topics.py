@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from headrace.connections import Broker
 from headrace.erasure.find import Found
 from headrace.errors import BrokerError
 from headrace.ingest.refusals import refusal
-from headrace.ingest.source import client_settings, topic_settings
+from headrace.ingest.source import topic_settings
+from headrace.serving.deliver import deliver
 
 _AS_PUBLISHED = {"partitioner": "murmur2_random"}
 """Compaction looks at one partition: a tombstone must go where Spark's Java client has put the prediction with its key."""
-_DELIVERY_MS = 30_000
-_AT_ONCE = 10_000
-"""Tombstones that wait in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -69,31 +66,11 @@ def tombstone(broker: Broker, topic: str, keys: Iterable[str]) -> int:
 
     Raises BrokerError where one was not delivered.
     """
-    from confluent_kafka import KafkaException, Producer
-
-    settings = {
-        **client_settings(broker.bootstrap, broker.options),
-        **_AS_PUBLISHED,
-        "message.timeout.ms": _DELIVERY_MS,
-    }
-    wanted, delivered, failed = sorted(keys), list[object](), list[str]()
-
-    def told(error: Any, message: object) -> None:
-        failed.append(str(error.str())) if error else delivered.append(message)
-
-    try:
-        producer = Producer(settings)
-        for number, key in enumerate(wanted, start=1):
-            producer.produce(topic, key=key, value=None, on_delivery=told)
-            if number % _AT_ONCE == 0:
-                producer.flush(2 * _DELIVERY_MS / 1000)
-        producer.flush(2 * _DELIVERY_MS / 1000)
-    except KafkaException as error:
-        failed.append(str(error.args[0].str()))
-    if len(delivered) < len(wanted):
-        why = failed[0] if failed else "no answer"
+    wanted = sorted(keys)
+    arrived, why = deliver(broker, topic, ((key, None) for key in wanted), settings=_AS_PUBLISHED)
+    if why is not None:
         raise BrokerError(
-            f"topic {topic!r} did not take {len(wanted) - len(delivered)} of {len(wanted)} tombstones "
+            f"topic {topic!r} did not take {arrived.count(False)} of {len(wanted)} tombstones "
             f"({refusal(why, topic=topic) or why}), so the erasure is not finished; mend that, then run the same command again"
         )
     return len(wanted)

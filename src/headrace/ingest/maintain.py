@@ -190,6 +190,7 @@ def _tables(pipeline: Pipeline) -> Iterator[_Kept]:
         model = spec.model.name
         yield _Kept(f"serving/{model}/requests", layout.requests(model), spec.streams[spec.features.requests])
         yield _Kept(f"serving/{model}/predictions", layout.predictions(model))
+        yield _Kept(f"decisions/{model}", layout.decisions(model))
     yield _Kept("parameters", layout.parameters)
     yield _Kept("access/openings", layout.openings)
 

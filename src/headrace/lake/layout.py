@@ -37,6 +37,10 @@ class Layout:
         """Folder of the signed records of erasures."""
         return f"{self.root}/access/erasures"
 
+    def decisions(self, model: str) -> str:
+        """Who promoted, refused or rolled back which version of a model, when and why."""
+        return f"{self.root}/decisions/{model}"
+
     @property
     def parameters(self) -> str:
         """Every version of every parameter that was published, and which was current when."""

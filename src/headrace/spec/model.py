@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from headrace.spec.gate import Gate, Metric
 from headrace.spec.search import NOT_SEARCHED, SAME, Search
 from headrace.spec.section import Section, Size, size_in_bytes
 
-Metric = Literal["auc", "average_precision", "brier", "log_loss"]
+__all__ = ["Gate", "Metric", "Model", "Scoring"]
 Share = Annotated[float, Field(gt=0, lt=0.9)]
-
-
-class Gate(Section):
-    """What a challenger must show before the alias moves to it. A missing or NaN metric fails."""
-
-    metric: Metric = Field(default="auc", description="challenger against champion, on the same rows")
-    tolerance: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="how much worse than the champion, in the metric's unit, still passes"
-    )
-    floors: dict[Metric, float] = Field(default={}, description="at least (brier and log_loss: at most) this value")
-    leakage_ceiling: Annotated[float, Field(gt=0.5, le=1)] | None = Field(
-        default=None, description="an AUC above this means that a feature knows the outcome"
-    )
-    minimum_rows: Annotated[int, Field(ge=1)] = 1000
-
 
 PARAMETERS = frozenset(
     [

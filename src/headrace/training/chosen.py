@@ -19,7 +19,7 @@ from headrace.parameters.used import as_tag, fetch, from_tag, vocabularies
 from headrace.spec.features import Features
 from headrace.spec.model import PARAMETERS
 from headrace.spec.pipeline import Pipeline
-from headrace.training.registry import RegisteredModel
+from headrace.training.evidence import Champion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +91,7 @@ def choose(
 
 
 def as_seen_by(
-    model: RegisteredModel, rows: pa.Table, *, spark: SparkSession, pipeline: Pipeline, encoded_with: Vocabularies
+    champion: Champion, rows: pa.Table, *, spark: SparkSession, pipeline: Pipeline, encoded_with: Vocabularies
 ) -> pa.Table:
     """Rows whose categories were encoded with some vocabularies, as a model sees them that was trained with others.
 
@@ -100,8 +100,8 @@ def as_seen_by(
     features = pipeline.spec.features
     if features is None or not features.categories:
         return rows
-    what = f"model {model.name} version {model.version}"
-    used = {name: one for name, one in from_tag(model.parameters, what=what).items() if name.startswith(VOCABULARY)}
+    what = f"the champion, version {champion.version}"
+    used = {name: one for name, one in from_tag(champion.parameters, what=what).items() if name.startswith(VOCABULARY)}
     own = vocabularies(fetch(spark, pipeline, used, broker=None, what=what))
     return encoded_anew(rows, features=features, encoded_with=encoded_with, own=own)
 

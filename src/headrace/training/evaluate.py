@@ -33,6 +33,18 @@ def calibration(label: np.ndarray, probability: np.ndarray) -> list[tuple[float,
     return [(float(probability[part].mean()), float(label[part].mean()), len(part)) for part in parts]
 
 
+def calibration_error(label: np.ndarray, probability: np.ndarray) -> float:
+    """Mean distance of predicted probability and observed share over the tenths of :func:`calibration`, weighted by rows.
+
+    The expected calibration error (Naeini et al. 2015, AAAI) with bins of equal size (Nguyen and O'Connor 2015, EMNLP).
+    NaN where there are no rows or a probability is not a number.
+    """
+    if not len(label) or not np.isfinite(probability).all():
+        return float("nan")
+    parts = calibration(label, probability)
+    return sum(abs(predicted - observed) * rows for predicted, observed, rows in parts) / len(label)
+
+
 def calibration_plot(label: np.ndarray, probability: np.ndarray) -> Figure:
     """Predicted against observed share, per tenth of the predictions."""
     from matplotlib.figure import Figure

@@ -1,16 +1,19 @@
-"""The gate: what a challenger must show before the alias moves to it. A missing or NaN metric fails."""
+"""The gate: what a challenger must show before the alias moves to it. What is missing or not a number fails."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from headrace.spec.model import Gate
+from headrace.spec.gate import Gate, Metric
+from headrace.training.evidence import Evidence, Rival, Segment
+from headrace.training.quality import FeatureFacts
+from headrace.training.resample import LOWER_IS_BETTER, Interval
 
-LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
 _ROUNDING = 1e-9
 """0.75 - 0.74 is a little more than 0.01 in floating point."""
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -38,28 +41,61 @@ class Verdict:
         return "; ".join(check.sentence for check in self.checks if not check.passed)
 
 
-def judge(
-    gate: Gate, *, rows: int, challenger: Mapping[str, float], champion: Mapping[str, float] | None
-) -> Verdict:  # fmt: skip
-    """Hold the challenger's metrics against floors, the leakage ceiling and the champion's metrics on the same rows."""
+def judge(gate: Gate, evidence: Evidence) -> Verdict:
+    """Hold what a challenger showed against everything that the pipeline file asks for."""
+    auc = _value(evidence, "auc")
     checks = [
-        Check("rows", rows >= gate.minimum_rows, f"tested on {rows} rows, at least {gate.minimum_rows} are needed"),
-        *(_floor(metric, bound, challenger.get(metric)) for metric, bound in gate.floors.items()),
+        _rows(gate, evidence),
+        _outcomes(gate, evidence),
+        _metric(gate.metric, _value(evidence, gate.metric)),
+        *(_floor(metric, bound, _value(evidence, metric)) for metric, bound in gate.floors.items()),
     ]
     if gate.leakage_ceiling is not None:
-        checks.append(_ceiling(gate.leakage_ceiling, challenger.get("auc")))
-    if champion is not None:
-        checks.append(_against(gate, challenger.get(gate.metric), champion.get(gate.metric)))
+        checks.append(_ceiling(gate.leakage_ceiling, auc))
+    checks += [_alone(gate, evidence.features), _constant(gate, evidence.features), _missing(gate, evidence.features)]
+    if gate.calibration_ceiling is not None:
+        checks.append(
+            _at_most("calibration", "the calibration error", evidence.calibration_error, gate.calibration_ceiling)
+        )
+    if gate.latency_ms is not None:
+        what = "the time for 1,000 rows, in milliseconds,"
+        checks.append(_at_most("latency", what, evidence.latency_ms, gate.latency_ms))
+    if evidence.rival is not None:
+        checks += [_against(gate, evidence.rival), *_slices(gate, evidence.segments)]
     return Verdict(tuple(checks))
 
 
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _value(evidence: Evidence, metric: Metric) -> float | None:
+    found = evidence.metrics.get(metric)
+    return None if found is None or not math.isfinite(found.value) else found.value
 
 
-def _floor(metric: str, bound: float, value: float | None) -> Check:
+def _rows(gate: Gate, evidence: Evidence) -> Check:
+    least = gate.minimum_rows
+    return Check("rows", evidence.rows >= least, f"tested on {evidence.rows} rows, at least {least} are needed")
+
+
+def _outcomes(gate: Gate, evidence: Evidence) -> Check:
+    negative, positive = evidence.outcomes
+    passed = min(negative, positive) >= gate.minimum_outcomes
+    return Check(
+        "outcomes",
+        passed,
+        f"the test rows have {positive} positive and {negative} negative outcomes, at least {gate.minimum_outcomes} of either "
+        "are needed",
+    )
+
+
+def _metric(metric: Metric, value: float | None) -> Check:
+    name = f"metric/{metric}"
+    if value is None:
+        return Check(name, False, f"{metric} is missing or not a number")
+    return Check(name, True, f"{metric} is {value:.4f}")
+
+
+def _floor(metric: Metric, bound: float, value: float | None) -> Check:
     name = f"floor/{metric}"
-    if value is None or not _known(value):
+    if value is None:
         return Check(name, False, f"{metric} is missing or not a number")
     lower = metric in LOWER_IS_BETTER
     passed = value <= bound if lower else value >= bound
@@ -67,20 +103,118 @@ def _floor(metric: str, bound: float, value: float | None) -> Check:
 
 
 def _ceiling(bound: float, auc: float | None) -> Check:
-    if auc is None or not _known(auc):
+    if auc is None:
         return Check("leakage", False, "auc is missing or not a number")
     return Check("leakage", auc <= bound, f"auc is {auc:.4f}; above {bound:g} a feature is likely to know the outcome")
 
 
-def _against(gate: Gate, challenger: float | None, champion: float | None) -> Check:
+def _alone(gate: Gate, facts: Iterable[FeatureFacts]) -> Check:
+    name, bound = "single feature", gate.single_feature_ceiling
+    found = sorted(facts, key=lambda one: one.alone if math.isfinite(one.alone) else math.inf, reverse=True)
+    if not found or not math.isfinite(found[0].alone):
+        return Check(name, False, "how good a feature is alone is missing or not a number")
+    suspects = [one for one in found if one.alone > bound]
+    said = _named(f"{one.name} ({one.alone:.4f})" for one in suspects or found[:1])
+    if suspects:
+        return Check(
+            name, False, f"alone, this tells the outcome better than an AUC of {bound:g}, as a leak does: {said}"
+        )
+    return Check(name, True, f"the best feature alone is {said}, at most {bound:g} is allowed")
+
+
+def _constant(gate: Gate, facts: Iterable[FeatureFacts]) -> Check:
+    found = [one for one in facts if (one.empty or one.constant) and one.name not in gate.may_be_constant]
+    said = _named(f"{one.name} ({'missing in all rows' if one.empty else 'always the same'})" for one in found)
+    if found:
+        sentence = (
+            f"features without content: {said}; is their stream ingested? model.gate.may_be_constant lets them pass"
+        )
+        return Check("content", False, sentence)
+    return Check("content", True, "every feature has values that differ")
+
+
+def _missing(gate: Gate, facts: Iterable[FeatureFacts]) -> Check:
+    bounds = {one.name: gate.most_missing_of.get(one.name, gate.most_missing) for one in facts}
+    found = [one for one in facts if (bound := bounds[one.name]) is not None and not one.missing <= bound]
+    said = _named(f"{one.name} in {one.missing:.1%} of the rows, at most {bounds[one.name]:.1%}" for one in found)
+    return Check("missing", not found, f"missing too often: {said}" if found else "no feature is missing too often")
+
+
+def _at_most(name: str, what: str, value: float | None, bound: float) -> Check:
+    if value is None or not math.isfinite(value):
+        return Check(name, False, f"{what} is missing or not a number")
+    return Check(name, value <= bound, f"{what} is {value:.4g}, at most {bound:g} is allowed")
+
+
+def _against(gate: Gate, rival: Rival) -> Check:
+    """Non-inferiority: the whole interval of the difference lies above the tolerance (ICH E9, section 3.3.2)."""
     name, metric = "champion", gate.metric
-    if challenger is None or not _known(challenger):
+    ours, theirs = rival.challenger.get(metric, math.nan), rival.metrics.get(metric, math.nan)
+    if rival.lacking:
+        lacks = _named(rival.lacking)
+        sentence = (
+            f"the champion, version {rival.version}, needs features that are declared no more: {lacks}; declare them until a "
+            "version without them is champion, or remove the alias to begin anew"
+        )
+        return Check(name, False, sentence)
+    if rival.rows < gate.minimum_rows:
+        sentence = (
+            f"only {rival.rows} of the test rows are none that the champion, version {rival.version}, was trained on, at least "
+            f"{gate.minimum_rows} are needed; train with a later --as-of"
+        )
+        return Check(name, False, sentence)
+    if not math.isfinite(ours):
         return Check(name, False, f"{metric} is missing or not a number")
-    if champion is None or not _known(champion):
+    if not math.isfinite(theirs):
         return Check(name, False, f"the champion's {metric} on these rows is missing or not a number")
-    gain = champion - challenger if metric in LOWER_IS_BETTER else challenger - champion
-    return Check(
-        name,
-        gain >= -gate.tolerance - _ROUNDING,
-        f"{metric} is {challenger:.4f} against the champion's {champion:.4f} on the same rows (tolerance {gate.tolerance:g})",
+    found = rival.gains.get(metric)
+    if found is None or not found.known:
+        why = f"; the test rows must span at least 10 stretches of {gate.draw_by}, each draw both outcomes"
+        sentence = f"the interval of the difference in {metric} is missing or not a number{why if gate.draw_by else ''}"
+        return Check(name, False, sentence)
+    sentence = (
+        f"{metric} is {ours:.4f} against the champion's {theirs:.4f} on the same {rival.rows} rows: {_change(gate, found)} "
+        f"(tolerance {gate.tolerance:g})"
     )
+    passed = found.low >= -gate.tolerance - _ROUNDING
+    if not passed and found.high >= -gate.tolerance:
+        sentence += ", so these rows can't tell; test on more of them, or allow a larger tolerance"
+    return Check(name, passed, sentence)
+
+
+def _slices(gate: Gate, found: Iterable[Segment]) -> Iterator[Check]:
+    """A segment fails where it is shown to be worse: its whole interval lies below the tolerance."""
+    found = tuple(found)
+    bound = gate.tolerance if gate.slice_tolerance is None else gate.slice_tolerance
+    for name in gate.slices:
+        parts = [one for one in found if one.slice == name and one.supported]
+        if not parts:
+            least = f"at least {gate.minimum_support}, with {gate.minimum_outcomes} of either outcome, are needed"
+            yield Check(f"slice/{name}", False, f"no segment of slice {name} has rows enough to be judged; {least}")
+        for one in parts:
+            yield _segment(gate, one, bound)
+
+
+def _segment(gate: Gate, one: Segment, bound: float) -> Check:
+    name, metric = f"slice/{one.slice}/{one.name}", gate.metric
+    if not one.gain.known:
+        return Check(
+            name, False, f"the difference in {metric} where {one.slice} is {one.name} is missing or not a number"
+        )
+    sentence = (
+        f"where {one.slice} is {one.name}, {metric} is {one.challenger:.4f} against {one.champion:.4f} on {one.rows} rows: "
+        f"{_change(gate, one.gain)} (tolerance {bound:g})"
+    )
+    return Check(name, one.gain.high >= -bound - _ROUNDING, sentence)
+
+
+def _change(gate: Gate, found: Interval) -> str:
+    word = "better" if found.value >= 0 else "worse"
+    return f"{abs(found.value):.4f} {word}, between {found.low:+.4f} and {found.high:+.4f} at {gate.confidence:.0%}"
+
+
+def _named(names: Iterable[str]) -> str:
+    """A list for a sentence, cut where it is long."""
+    found = list(names)
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return ", ".join(found[:_MOST_NAMED]) + more

@@ -17,6 +17,7 @@ from headrace.training.model_files import digest, trusted_booster
 if TYPE_CHECKING:
     import pyarrow as pa
     import xgboost as xgb
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 SHA256, FEATURES, CONTENT = "headrace.model_sha256", "headrace.features", "headrace.content_hash"
@@ -113,8 +114,47 @@ def register(name: str, *, model_uri: str, run_id: str, tags: dict[str, str]) ->
 
 
 def set_alias(name: str, *, alias: str, version: int) -> None:
-    """Move the alias to a version."""
-    _client().set_registered_model_alias(name, alias, str(version))
+    """Move the alias to a version. Raises ModelError where MLflow refuses it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _client().set_registered_model_alias(name, alias, str(version))
+    except MlflowException as error:
+        raise told(error) from None
+
+
+def run_parameter(run_id: str, name: str) -> str | None:
+    """A parameter that a run logged, or None where the run or the parameter is not there."""
+    run = _run(run_id)
+    return None if run is None else run.data.params.get(name)
+
+
+def run_tag(run_id: str, name: str) -> str | None:
+    """A tag of a run, or None where the run or the tag is not there."""
+    run = _run(run_id)
+    return None if run is None else run.data.tags.get(name)
+
+
+def tag_version(name: str, version: int, tags: dict[str, str]) -> None:
+    """Set tags of a registered version. Raises ModelError where MLflow refuses it."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client()
+    try:
+        for tag, value in tags.items():
+            client.set_model_version_tag(name, str(version), tag, value)
+    except MlflowException as error:
+        raise told(error) from None
+
+
+def describe_version(name: str, version: int, text: str) -> None:
+    """Set what MLflow shows of a version above its tags."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _client().update_model_version(name, str(version), text)
+    except MlflowException as error:
+        raise told(error) from None
 
 
 def alias_version(name: str, alias: str) -> int | None:
@@ -166,6 +206,17 @@ def _environment_as_it_was() -> Generator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def _run(run_id: str) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _client().get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise told(error) from None
 
 
 def _client() -> MlflowClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,15 @@ import numpy as np
 from headrace.connections import Broker, Tracking
 from headrace.errors import TrainingError
 from headrace.lake.layout import Layout
-from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training import evaluate, registry
-from headrace.training.chosen import as_seen_by, choose
+from headrace.training.chosen import choose
 from headrace.training.dataset import LABEL, LABEL_KNOWN_AT, Dataset, build_dataset
 from headrace.training.fit import fit, importance, predict, rounds_for
-from headrace.training.gate import Verdict, judge
+from headrace.training.gate import Verdict
+from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
+from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def train(
         with PeakMemory() as memory:
             split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
             notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
+            check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
             rounds = rounds_for(
                 split.train, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
             )  # fmt: skip
@@ -105,11 +107,8 @@ def train(
         tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
         tags[registry.PARAMETERS] = chosen.tag
         version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
-        verdict = _decide(spark, pipeline, model, split, measured, dataset)
-        if verdict.passed:
-            registry.set_alias(model.name, alias=model.alias, version=version)
-        mlflow.log_dict({"passed": verdict.passed, "checks": [asdict(check) for check in verdict.checks]}, "gate.json")
-        mlflow.set_tag("headrace.gate", "passed" if verdict.passed else "refused")
+        challenger = Challenger(version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit())
+        verdict = decide(spark, pipeline, dataset, challenger)
     return Training(
         run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
     )  # fmt: skip
@@ -130,23 +129,6 @@ def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
     cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
     before = pc.and_(pc.less(rows.column("at"), cut), pc.less(rows.column(LABEL_KNOWN_AT), cut))
     return _Split(rows.filter(before), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
-
-
-def _decide(
-    spark: SparkSession, pipeline: Pipeline, model: Model, split: _Split, challenger: dict[str, float], dataset: Dataset
-) -> Verdict:
-    champion_version = registry.alias_version(model.name, model.alias)
-    champion: dict[str, float] | None = None
-    if champion_version is not None:
-        current = registry.load(model.name, version=champion_version)
-        missing = [name for name in current.features if name not in split.test.column_names]
-        rows = as_seen_by(
-            current, split.test, spark=spark, pipeline=pipeline, encoded_with=dataset.vocabularies
-        )  # fmt: skip
-        champion = {} if missing else evaluate.metrics(
-            split.test.column(LABEL).to_numpy(), predict(current.booster, rows, features=current.features)
-        )  # fmt: skip
-    return judge(model.gate, rows=split.test.num_rows, challenger=challenger, champion=champion)
 
 
 def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str, digest: str) -> None:
@@ -189,10 +171,7 @@ def _log_evaluation(booster: xgb.Booster, split: _Split, dataset: Dataset) -> di
     probability = predict(booster, split.test, features=dataset.features)
     measured = evaluate.metrics(label, probability)
     mlflow.log_metrics({f"test_{name}": value for name, value in measured.items()})
-    share = importance(booster)
-    mlflow.log_figure(evaluate.calibration_plot(label, probability), "calibration.png")
-    mlflow.log_figure(evaluate.importance_plot(share), "importance.png")
-    mlflow.log_dict(share, "importance.json")
+    mlflow.log_dict(importance(booster), "importance.json")
     return measured
 
 

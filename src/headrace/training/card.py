@@ -1,0 +1,210 @@
+"""The model card: what a version is for, what it was trained on, what it showed, every verdict, and how to go back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from headrace.spec.pipeline import Pipeline
+from headrace.training.evidence import Evidence, Rival, Segment
+from headrace.training.gate import Verdict
+from headrace.training.page import PASSED, REFUSED, Block, Code, Grid, Heading, Picture, Sentence
+from headrace.training.plots import gains_plot
+from headrace.training.resample import LOWER_IS_BETTER, METRICS, Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NAMES = {"auc": "AUC (ROC)", "average_precision": "average precision", "brier": "Brier score", "log_loss": "log loss"}
+_MOST_FEATURES = 30
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card tells. It holds counts and figures, and no row."""
+
+    pipeline: Pipeline
+    version: int
+    run_id: str
+    as_of: datetime
+    test_from: datetime
+    train_rows: int
+    excluded: Mapping[str, int]
+    tables: Mapping[str, int]
+    """Version of each events table, by stream."""
+    content_hash: str
+    code: str
+    """Commit of the code, or ``unknown``."""
+    evidence: Evidence
+    verdict: Verdict
+    importance: Mapping[str, float]
+    calibration: Figure
+    importance_plot: Figure
+
+    @property
+    def title(self) -> str:
+        model = self.pipeline.spec.model
+        return f"{model.name if model else self.pipeline.name}, version {self.version}"
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        said = f"The gate let it pass: {len(self.verdict.checks)} checks."
+        return said if self.verdict.passed else f"The gate refused it: {self.verdict.refusals}."
+
+
+def blocks(card: Card) -> Iterator[Block]:
+    """The page, from top to bottom."""
+    yield Sentence(card.summary)
+    yield from _purpose(card)
+    yield from _data(card)
+    yield from _metrics(card)
+    yield Heading("Checks")
+    rows = [[PASSED if one.passed else REFUSED, one.name, one.sentence] for one in card.verdict.checks]
+    yield Grid(["verdict", "check", "what was seen"], rows)
+    yield from _segments(card)
+    yield Heading("Calibration")
+    error = card.evidence.calibration_error
+    yield Sentence(
+        f"Mean distance of predicted probability and observed share, over tenths of the test rows: {_figure(error)}."
+    )
+    yield Picture("calibration.png", "Predicted probability against observed share", card.calibration)
+    yield from _features(card)
+    yield from _way_back(card)
+
+
+def _purpose(card: Card) -> Iterator[Block]:
+    spec = card.pipeline.spec
+    yield Heading("What it is for")
+    if spec.description:
+        yield Sentence(spec.description)
+    features, label, model = spec.features, spec.label, spec.model
+    if features is None or label is None or model is None:
+        return
+    told = f" where {label.where}" if label.where else ""
+    rows = [
+        ["asked by", f"records of stream {features.requests}, at the time at which they are known"],
+        ["predicts", f"the probability that stream {label.stream} will tell: {label.positive}{told}"],
+        ["is", f"gradient boosting (XGBoost), {model.rounds} rounds, seed {model.seed}"],
+        ["is not for", "requests of another kind than those that it was tested on"],
+    ]
+    yield Grid(["", ""], rows)
+
+
+def _data(card: Card) -> Iterator[Block]:
+    evidence, positive = card.evidence, card.evidence.outcomes[1]
+    share = f"{positive / evidence.rows:.1%}" if evidence.rows else "unknown"
+    yield Heading("Data")
+    rows = [
+        ["known before", f"{card.as_of:%Y-%m-%d %H:%M} UTC"],
+        ["training rows", f"{card.train_rows:,}"],
+        ["test rows", f"{evidence.rows:,}"],
+        ["of these positive", f"{positive:,} ({share})"],
+        ["first test row", f"{card.test_from:%Y-%m-%d %H:%M} UTC"],
+        *([f"left out: {reason}", f"{count:,}"] for reason, count in card.excluded.items()),
+        *([f"table events/{stream}", f"version {version}"] for stream, version in card.tables.items()),
+        ["snapshot", f"snapshots/{card.run_id}"],
+        ["content hash", card.content_hash],
+        ["pipeline file", f"version {card.pipeline.version}"],
+        ["code", card.code],
+    ]
+    yield Grid(["", ""], rows)
+
+
+def _metrics(card: Card) -> Iterator[Block]:
+    evidence, rival = card.evidence, card.evidence.rival
+    assert card.pipeline.spec.model is not None
+    gate = card.pipeline.spec.model.gate
+    yield Heading("Metrics")
+    yield Sentence(
+        f"On the newest rows, which trained nothing. Intervals at {gate.confidence:.0%}, from {gate.resamples} draws of these rows."
+    )
+    rows = [
+        [_NAMES[name], *_interval(evidence.metrics.get(name)), "less" if name in LOWER_IS_BETTER else "more"]
+        for name in METRICS
+    ]
+    yield Grid(["metric", "value", "from", "to", "better is"], rows)
+    if rival is None:
+        yield Sentence("There was no champion to be held against.")
+        return
+    yield Heading(f"Against version {rival.version}")
+    yield Sentence(
+        f"Both on the {rival.rows:,} test rows that neither was trained on, and on the same draws of them. The difference is what "
+        "this version is better by."
+    )
+    yield Grid(["metric", "this version", "champion", "difference", "from", "to"], _against(rival))
+    if rival.gains[gate.metric].known:
+        figure = gains_plot(evidence, metric=gate.metric, tolerance=gate.tolerance)
+        yield Picture("difference.png", "What this version is better by, with its interval", figure)
+
+
+def _against(rival: Rival) -> list[list[str]]:
+    found: list[list[str]] = []
+    for name in METRICS:
+        ours, theirs = _figure(rival.challenger.get(name)), _figure(rival.metrics.get(name))
+        found.append([_NAMES[name], ours, theirs, *_interval(rival.gains.get(name), sign="+")])
+    return found
+
+
+def _segments(card: Card) -> Iterator[Block]:
+    evidence, model = card.evidence, card.pipeline.spec.model
+    assert model is not None
+    if not evidence.segments:
+        return
+    yield Heading("Slices")
+    yield Sentence(
+        f"{_NAMES[model.gate.metric]} by segment. One with fewer than {model.gate.minimum_support} rows, or "
+        f"{model.gate.minimum_outcomes} of either outcome, is shown and not judged."
+    )
+    rows = [_segment(one) for one in evidence.segments]
+    yield Grid(["slice", "segment", "rows", "this version", "champion", "difference", "from", "to"], rows)
+
+
+def _segment(one: Segment) -> list[str]:
+    return [
+        one.slice, one.name, f"{one.rows:,}", _figure(one.challenger), _figure(one.champion),
+        *(_interval(one.gain, sign="+") if one.supported else ("too few", "", "")),
+    ]  # fmt: skip
+
+
+def _features(card: Card) -> Iterator[Block]:
+    yield Heading("Features")
+    yield Picture("importance.png", "Share of the total gain by feature", card.importance_plot)
+    known = sorted(card.evidence.features, key=lambda one: -card.importance.get(one.name, 0.0))
+    rows = [
+        [one.name, f"{card.importance.get(one.name, 0.0):.1%}", _figure(one.alone), f"{one.missing:.1%}"]
+        for one in known[:_MOST_FEATURES]
+    ]
+    yield Grid(["feature", "share of gain", "AUC alone", "missing"], rows)
+    if len(known) > _MOST_FEATURES:
+        yield Sentence(f"And {len(known) - _MOST_FEATURES} more.")
+
+
+def _way_back(card: Card) -> Iterator[Block]:
+    yield Heading("How to go back")
+    rival = card.evidence.rival
+    if rival is None:
+        yield Sentence("It is the first one: there is no version to go back to.")
+        return
+    if not card.verdict.passed:
+        yield Sentence(
+            f"Version {rival.version} stays in service. If this one is promoted by hand all the same, go back with:"
+        )
+    else:
+        yield Sentence(
+            f"This brings version {rival.version} back; a running headrace score takes it up with its next commit."
+        )
+    yield Code(f'headrace rollback PIPELINE --to {rival.version} --why "..."')
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def _interval(found: Interval | None, *, sign: str = "") -> tuple[str, str, str]:
+    if found is None or not found.known:
+        return (_figure(found.value) if found else "unknown", "unknown", "unknown")
+    return (f"{found.value:{sign}.4f}", f"{found.low:{sign}.4f}", f"{found.high:{sign}.4f}")

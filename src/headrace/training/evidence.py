@@ -1,0 +1,77 @@
+"""What a challenger showed: everything that the gate judges, and the card tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from headrace.spec.gate import Metric
+from headrace.training.quality import FeatureFacts
+from headrace.training.resample import Interval
+
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service, loaded."""
+
+    version: int
+    booster: xgb.Booster
+    features: tuple[str, ...]
+    tested_from: datetime | None
+    """T of the first row that it was not trained on (UTC); None where its run does not say."""
+    parameters: str = ""
+    """Versions of the published parameters that it was trained with (headrace.parameters.used)."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment of a slice, challenger against champion."""
+
+    slice: str
+    name: str
+    rows: int
+    supported: bool
+    """Whether it has rows enough to be judged, of both outcomes, and from enough stretches of time where those are drawn."""
+    challenger: float
+    """The gate's metric."""
+    champion: float
+    gain: Interval
+    """By how much the challenger is better; unknown where there is no champion, or too little support."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion, on the test rows that neither model was trained on."""
+
+    version: int
+    rows: int
+    metrics: Mapping[Metric, float]
+    challenger: Mapping[Metric, float]
+    """The challenger's, on the same rows."""
+    gains: Mapping[Metric, Interval]
+    lacking: tuple[str, ...] = ()
+    """Features that it needs and that are declared no more; then nothing of it is known."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a challenger."""
+
+    rows: int
+    """Test rows."""
+    outcomes: tuple[int, int]
+    """Test rows with a negative and with a positive outcome."""
+    metrics: Mapping[Metric, Interval]
+    features: tuple[FeatureFacts, ...] = ()
+    calibration_error: float = math.nan
+    latency_ms: float | None = None
+    """Median milliseconds per 1,000 rows; None where it was not measured."""
+    rival: Rival | None = None
+    """None where there is no champion yet."""
+    segments: tuple[Segment, ...] = ()

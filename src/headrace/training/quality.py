@@ -1,0 +1,88 @@
+"""What the training rows themselves are like, feature by feature, and what can't be trained on at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headrace.errors import TrainingError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class FeatureFacts:
+    """One feature in the training rows and the test rows."""
+
+    name: str
+    missing: float
+    """Share of the rows without it: of the training rows or of the test rows, the larger."""
+    empty: bool
+    """Missing in all training rows, or in all test rows."""
+    constant: bool
+    """The same in all training rows."""
+    alone: float
+    """AUC on the test rows of this feature alone, in the better direction (0.5 to 1)."""
+
+
+def check_trainable(train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str) -> None:
+    """Raise TrainingError where there are no training rows, or only one outcome in them, or a feature is infinite."""
+    if not train.num_rows:
+        raise TrainingError(
+            "no row is left to train on: no older outcome was known when the test part begins; ingest more data, or lower "
+            "model.test_share"
+        )
+    outcomes = np.unique(train.column(label).to_numpy())
+    if len(outcomes) < 2:
+        raise TrainingError(
+            f"all {train.num_rows} training rows have the outcome {int(outcomes[0])}, so there is nothing to tell apart; "
+            "correct label.positive, or ingest more data"
+        )
+    for name in features:
+        rows = sum(int(np.isinf(column(part, name)).sum()) for part in (train, test))
+        if rows:
+            raise TrainingError(
+                f"feature {name!r} is infinite in {rows} rows; guard its expression in features (nullif, least), or add a "
+                "rule that quarantines such records"
+            )
+
+
+def feature_facts(train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str) -> tuple[FeatureFacts, ...]:
+    """The facts of each feature, in this order."""
+    outcome = test.column(label).to_numpy()
+    return tuple(_facts(name, column(train, name), column(test, name), outcome) for name in features)
+
+
+def column(rows: pa.Table, name: str) -> np.ndarray:
+    """A numeric column as ``float64``, NaN where it is null."""
+    return rows.column(name).to_numpy().astype(np.float64)
+
+
+def _facts(name: str, train: np.ndarray, test: np.ndarray, outcome: np.ndarray) -> FeatureFacts:
+    shares = [float(np.isnan(part).mean()) if len(part) else 1.0 for part in (train, test)]
+    constant = len(np.unique(train)) == 1  # NaN equals NaN here
+    return FeatureFacts(name, max(shares), max(shares) == 1.0, constant, alone(outcome, test))
+
+
+def alone(outcome: np.ndarray, values: np.ndarray) -> float:
+    """AUC of one feature as the only score, in the better direction; NaN where one outcome is absent.
+
+    Missing values count as the lowest, then as the highest, and the better one is told: that a value is missing may be what
+    gives the outcome away.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    if len(np.unique(outcome)) < 2:
+        return float("nan")
+    missing = np.isnan(values)
+    known = values[~missing]
+    if not len(known):
+        return 0.5
+    ends = (np.nextafter(known.min(), -np.inf), np.nextafter(known.max(), np.inf))
+    places = ends if missing.any() else ends[:1]
+    found = [float(roc_auc_score(outcome, np.where(missing, place, values))) for place in places]
+    return max(max(one, 1 - one) for one in found)
