@@ -260,6 +260,7 @@ def test_more_rows_than_memory_allows_are_refused_before_they_are_collected(
     searching, _ = searched
     model = pipeline.spec.model.model_copy(update={"memory": "1m"})
     small = Pipeline(pipeline.file, pipeline.spec.model_copy(update={"model": model}), pipeline.schemas, pipeline.text)
+    monkeypatch.setattr("headrace.training.memory.BYTES_PER_ROW", 4000)
     monkeypatch.setattr("headrace.training.run.to_arrow", lambda rows: pytest.fail("rows were collected"))
     monkeypatch.setattr("headrace.training.search.to_arrow", lambda rows: pytest.fail("rows were collected"))
     said = "1,600 rows of 2 features are likely to need .* GiB on the driver, and model.memory allows 0.0; raise model.memory"

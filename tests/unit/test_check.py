@@ -60,7 +60,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         "  alias: champion",
         "  zzzzzz: champion",
         0,
-        "unknown key 'model.zzzzzz'; expected one of name, alias, parameters, rounds, seed, test_share, gate",
+        "unknown key 'model.zzzzzz'; expected one of name, alias, parameters, rounds, seed, test_share, early_stopping,",
     ),
     "unknown key of a protection": (
         "      tailnum: {pseudonym: aircraft}",
@@ -213,7 +213,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
     "enriched column is reserved": (
         "columns: {aircraft_year: year",
         "columns: {verdict: year",
-        -8,
+        -9,
         "column name 'verdict' is reserved; choose another",
     ),
     "one topic twice": (

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headrace.training import registry
-from headrace.training.gate import LOWER_IS_BETTER
+from headrace.training.resample import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from headrace.errors import StorageError, TrainingError, first_line
 from headrace.spec.connections import EMBEDDED
 from headrace.spec.search import SAME, USUAL, Choice, Log, Search, Space
-from headrace.training.gate import LOWER_IS_BETTER
+from headrace.training.resample import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     import optuna
