@@ -18,6 +18,7 @@ from headrace.cli import keys as _keys  # noqa: F401  # pyright: ignore[reportUn
 from headrace.cli import maintain as _maintain  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import quarantine as _quarantine  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import replay as _replay  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import reproduce as _reproduce  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import resume as _resume  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import servers as _servers  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import subject as _subject  # noqa: F401  # pyright: ignore[reportUnusedImport]

@@ -18,11 +18,24 @@ def fit(
     rows: pa.Table, *, features: Sequence[str], label: str, parameters: Mapping[str, Any], rounds: int, seed: int
 ) -> xgb.Booster:  # fmt: skip
     """A booster trained on the rows in their order. The same rows, parameters and seed give the same bytes."""
+    return boosted(rows, features=features, label=label, settings=settings(parameters, seed=seed), rounds=rounds)
+
+
+def settings(parameters: Mapping[str, Any], *, seed: int, threads: int | None = None) -> dict[str, Any]:
+    """What XGBoost is given: ``parameters`` over the defaults, the seed, and the threads (None: one for each core)."""
+    return {**DEFAULTS, **parameters, "seed": seed, "nthread": threads or len(os.sched_getaffinity(0))}
+
+
+def boosted(
+    rows: pa.Table, *, features: Sequence[str], label: str, settings: Mapping[str, Any], rounds: int
+) -> xgb.Booster:  # fmt: skip
+    """As :func:`fit`, with the settings as XGBoost is given them."""
     import xgboost as xgb
 
-    data = xgb.QuantileDMatrix(rows.select(list(features)), label=rows.column(label).to_numpy())
-    settings = {**DEFAULTS, **parameters, "seed": seed, "nthread": len(os.sched_getaffinity(0))}
-    return xgb.train(settings, data, num_boost_round=rounds)
+    data = xgb.QuantileDMatrix(
+        rows.select(list(features)), label=rows.column(label).to_numpy(), nthread=settings["nthread"]
+    )
+    return xgb.train(dict(settings), data, num_boost_round=rounds)
 
 
 def predict(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> np.ndarray:

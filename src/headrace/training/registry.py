@@ -56,7 +56,7 @@ def open_tracking(tracking: Tracking) -> str:
         if found is None:
             return mlflow.create_experiment(tracking.experiment, artifact_location=tracking.artifacts)
     except Exception as error:
-        raise _told(error) from None
+        raise told(error) from None
     return found.experiment_id
 
 
@@ -70,7 +70,7 @@ def running(experiment: str, *, name: str) -> Generator[str]:
         with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
             yield active.info.run_id
     except MlflowException as error:
-        raise _told(error) from None
+        raise told(error) from None
 
 
 def log_booster(booster: xgb.Booster, *, example: pa.Table) -> tuple[str, str]:
@@ -120,7 +120,7 @@ def alias_version(name: str, alias: str) -> int | None:
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise _told(error) from None
+        raise told(error) from None
 
 
 def champion_version(name: str, alias: str) -> int:
@@ -166,7 +166,8 @@ def _client() -> MlflowClient:
     return MlflowClient()
 
 
-def _told(error: Exception) -> ModelError:
+def told(error: Exception) -> ModelError:
+    """The one sentence for what MLflow refused, or for its silence."""
     import mlflow
 
     return ModelError(f"{_shown(mlflow.get_tracking_uri())}: {_why(error)}")

@@ -16,11 +16,12 @@ from headrace.errors import TrainingError
 from headrace.lake.layout import Layout
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
-from headrace.training import evaluate, registry
-from headrace.training.dataset import LABEL, LABEL_KNOWN_AT, Dataset, build_dataset
-from headrace.training.fit import fit, importance, predict
+from headrace.training import evaluate, recipe, registry
+from headrace.training.dataset import LABEL, Dataset, build_dataset
+from headrace.training.fit import fit, importance, predict, settings
 from headrace.training.gate import Verdict, judge
 from headrace.training.snapshot import content_hash, read_snapshot, to_arrow, write_snapshot
+from headrace.training.split import known_before
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,6 +89,10 @@ def train(
         )
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
         uri, sha256 = registry.log_booster(booster, example=example)
+        recipe.record(
+            spark, pipeline, dataset, run_id=run_id, split=_told(split, share=model.test_share),
+            settings=settings(model.parameters, seed=model.seed), rounds=model.rounds, content=digest, booster_sha256=sha256,
+        )  # fmt: skip
         tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
         version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
         verdict = _decide(model, split, measured)
@@ -113,8 +118,13 @@ def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
             f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice)"
         )
     cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
-    before = pc.and_(pc.less(rows.column("at"), cut), pc.less(rows.column(LABEL_KNOWN_AT), cut))
-    return _Split(rows.filter(before), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
+    return _Split(known_before(rows, cut.as_py()), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
+
+
+def _told(split: _Split, *, share: float) -> recipe.Split:
+    return recipe.Split(
+        share=share, cut=split.cut, train_rows=split.train.num_rows, test_rows=split.test.num_rows
+    )  # fmt: skip
 
 
 def _decide(model: Model, split: _Split, challenger: dict[str, float]) -> Verdict:
