@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 TOGETHER = {
     "flights_demo": ("e2e/test_demo", "e2e/test_exit_codes", "e2e/test_workbench", "notebooks/test_notebooks"),
     "poisoned": ("stream/poison/test_catalogue", "stream/poison/test_fuzz"),
-    "rides": ("stream/test_reproduce",),
+    "rides": ("stream/test_lineage", "stream/test_reproduce"),
     "shopped": ("stream/test_erase", "stream/test_erase_handoff", "stream/test_subject", "stream/test_tombstones"),
     "wronged": ("stream/test_quarantine", "stream/test_replay", "stream/test_replay_handoff"),
 }

@@ -15,6 +15,7 @@ from headrace.cli import feed as _feed  # noqa: F401  # pyright: ignore[reportUn
 from headrace.cli import files as _files  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import jobs as _jobs  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import keys as _keys  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from headrace.cli import lineage as _lineage  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import maintain as _maintain  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import quarantine as _quarantine  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.cli import replay as _replay  # noqa: F401  # pyright: ignore[reportUnusedImport]

@@ -56,6 +56,12 @@ def _check_connections(pipeline: Pipeline, document: Document, environment: Mapp
             "tracking_uri",
         )
 
+    key = (document.data.get("lineage") or {}).get("api_key")
+    if isinstance(key, str) and key and not has_reference(key):
+        yield document.problem(
+            "lineage.api_key holds a secret in clear; write ${NAME} and set it in the environment", "lineage", "api_key"
+        )
+
 
 def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
     seen: dict[str, str] = {}

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from headrace.spec.connections import Kafka, Keys, Lake, Mlflow
 from headrace.spec.features import Features, Label
+from headrace.spec.lineage import Lineage
 from headrace.spec.model import Model, Scoring
 from headrace.spec.schema_file import SchemaFile
 from headrace.spec.section import Name, Section
@@ -35,6 +36,7 @@ class PipelineFile(Section):
     label: Label | None = None
     model: Model | None = None
     scoring: Scoring | None = None
+    lineage: Lineage | None = Field(default=None, description="where OpenLineage events go; off if absent")
 
 
 @dataclass(frozen=True)
