@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from quarantined import Lake
     from shop import Shop
+    from trained_rides import Rides
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 TOGETHER = {
     "flights_demo": ("e2e/test_demo", "e2e/test_exit_codes", "e2e/test_workbench", "notebooks/test_notebooks"),
     "poisoned": ("stream/poison/test_catalogue", "stream/poison/test_fuzz"),
+    "rides": ("stream/test_lineage", "stream/test_reproduce"),
     "shopped": ("stream/test_erase", "stream/test_erase_handoff", "stream/test_subject", "stream/test_tombstones"),
     "wronged": ("stream/test_quarantine", "stream/test_replay", "stream/test_replay_handoff"),
 }
@@ -115,6 +117,17 @@ def shopped(spark: SparkSession, bootstrap: str, tmp_path_factory: pytest.TempPa
     from shop import make_shop
 
     return make_shop(spark, tmp_path_factory.mktemp("shopped") / "p", bootstrap=bootstrap, topic="shop")
+
+
+@pytest.fixture(scope="session")
+def rides(spark: SparkSession, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Rides:
+    """Rides with three models. The lake and the first model are read only."""
+    from trained_rides import make_rides
+
+    folder = tmp_path_factory.mktemp("remade")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADRACE_HOME", str(folder / "home"))
+        return make_rides(folder, bootstrap=bootstrap)
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,18 @@ class ParametersError(HeadraceError):
     exit_code = 19
 
 
+class NotReproduced(HeadraceError):
+    """A model that was rebuilt is not the registered one, or what it was made from is not what was recorded."""
+
+    exit_code = 17
+
+
+class NotReproducible(HeadraceError):
+    """A model can't be rebuilt: what it was made from is gone (erased, released, beyond its retention) or was never recorded."""
+
+    exit_code = 18
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another library says first, cut to 200 characters; its class where it says nothing."""
     text = str(error).strip().splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,7 @@ def erase(
     from headrace.connections import connect_tracking, home_folder
     from headrace.erasure.find import person_named
     from headrace.erasure.run import Eraser
+    from headrace.lineage.job import telling
     from headrace.privacy.keys import ERASURES, ensure_keys, open_ring
     from headrace.spec import load
 
@@ -67,6 +69,7 @@ def erase(
     with (
         stopping("stopping before the next table; run the same command again to go on") as stop,
         Waiting("erase", doing="erasing") as waiting,
+        nullcontext() if dry_run else telling(spark, loaded, "erase", notify=say),
     ):
         eraser = Eraser(
             spark=spark, pipeline=loaded, ring=ring, broker=broker, stop=stop, linked=not alone,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headrace.connections import Broker
     from headrace.ingest.writer import BatchReport
     from headrace.monitoring.progress import Progress
+    from headrace.serving.scoring import ScoreReport
     from headrace.spec import Pipeline
 
 CaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="read up to where the topics end now, then end")]
@@ -48,6 +49,7 @@ def ingest(
     """
     from headrace.connections import home_folder
     from headrace.ingest.run import start_ingest
+    from headrace.lineage.job import telling
     from headrace.monitoring.quality import QualityLog
     from headrace.spec import load
 
@@ -56,19 +58,21 @@ def ingest(
     with stopping() as stop, _progress(loaded, broker) as progress:
         spark = spark_for(f"headrace ingest {loaded.name}", master, memory)
         quality = QualityLog(home_folder())
+        with telling(spark, loaded, "ingest", bootstrap=broker.bootstrap, notify=progress.notify) as told:
 
-        def on_batch(report: BatchReport) -> None:
-            progress.on_batch(report)
-            quality.on_batch(report)
+            def on_batch(report: BatchReport) -> None:
+                progress.on_batch(report)
+                quality.on_batch(report)
+                told.tick()
 
-        job = start_ingest(
-            spark, loaded, broker=broker, until_caught_up=until_caught_up, trigger_seconds=trigger, on_batch=on_batch,
-            on_alert=progress.on_alert, notify=progress.notify, accept_loss=accept_loss,
-        )  # fmt: skip
-        try:
-            job.wait(stop=stop)
-        finally:
-            page = quality.write(job.suites)
+            job = start_ingest(
+                spark, loaded, broker=broker, until_caught_up=until_caught_up, trigger_seconds=trigger, on_batch=on_batch,
+                on_alert=progress.on_alert, notify=progress.notify, accept_loss=accept_loss,
+            )  # fmt: skip
+            try:
+                job.wait(stop=stop)
+            finally:
+                page = quality.write(job.suites)
     if page:
         say(f"Data Docs: {page}")
     if stop.is_set() and until_caught_up:
@@ -96,12 +100,15 @@ def train(
 def train_and_tell(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> None:
     """Train and print the result as one JSON object. Raises GateRefused where the model was not promoted."""
     from headrace.connections import connect_tracking, find_broker, home_folder
+    from headrace.lineage.job import telling
     from headrace.training.chosen import wanted
     from headrace.training.run import train as run_training
 
     tracking = connect_tracking(pipeline, home=home_folder())
     broker = find_broker(pipeline, home=home_folder()) if wanted(pipeline) else None
-    done = run_training(spark, pipeline, tracking=tracking, as_of=as_of, broker=broker, notify=say)
+    with telling(spark, pipeline, "train", notify=say) as told:
+        done = run_training(spark, pipeline, tracking=tracking, as_of=as_of, broker=broker, notify=say)
+        told.trained(done.run_id, tracking_uri=tracking.uri)
     figures = {name: round(value, 4) for name, value in done.metrics.items()}
     print(
         json.dumps(
@@ -133,19 +140,28 @@ def score(
     Example: headrace score conf/flights --until-caught-up
     """
     from headrace.connections import connect_tracking, home_folder
+    from headrace.lineage.job import telling
     from headrace.serving.run import start_scoring
     from headrace.spec import load
 
     loaded = load(pipeline)
-    broker = connect_to_topics(loaded)
+    broker, tracking = connect_to_topics(loaded), connect_tracking(loaded, home=home_folder())
     with stopping() as stop, _progress(loaded, broker) as progress:
         spark = spark_for(f"headrace score {loaded.name}", master, memory)
-        job = start_scoring(
-            spark, loaded, broker=broker, tracking=connect_tracking(loaded, home=home_folder()),
-            until_caught_up=until_caught_up, trigger_seconds=trigger, on_batch=progress.on_batch, on_score=progress.on_score,
-            notify=progress.notify, starting_at=moment(start) if start else None,
-        )  # fmt: skip
-        job.run(stop=stop)
+        with telling(
+            spark, loaded, "score", bootstrap=broker.bootstrap, tracking_uri=tracking.uri, notify=progress.notify
+        ) as told:
+
+            def on_score(report: ScoreReport) -> None:
+                progress.on_score(report)
+                told.tick()
+
+            job = start_scoring(
+                spark, loaded, broker=broker, tracking=tracking, until_caught_up=until_caught_up, trigger_seconds=trigger,
+                on_batch=progress.on_batch, on_score=on_score, notify=progress.notify,
+                starting_at=moment(start) if start else None,
+            )  # fmt: skip
+            job.run(stop=stop)
     if stop.is_set() and until_caught_up:
         raise KeyboardInterrupt
 

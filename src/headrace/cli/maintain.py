@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.app import PipelinePath, app
-from headrace.cli.console import stopping
+from headrace.cli.console import say, stopping
 from headrace.cli.start import Master, Memory, spark_for
 from headrace.cli.waiting import Waiting
 
@@ -33,6 +34,7 @@ def maintain(
     Example: headrace maintain conf/flights --dry-run
     """
     from headrace.ingest.maintain import maintain as run
+    from headrace.lineage.job import telling
     from headrace.spec import load
 
     loaded = load(pipeline)
@@ -40,6 +42,7 @@ def maintain(
     with (
         stopping("stopping before the next step; Ctrl-C again ends at once (nothing is lost either way)") as stop,
         Waiting("maintain", doing="maintaining") as waiting,
+        nullcontext() if dry_run else telling(spark, loaded, "maintain", notify=say),
     ):
         done = run(spark, loaded, stop=stop, dry_run=dry_run, on_table=waiting.about, tell=waiting.tell)
     if as_json:

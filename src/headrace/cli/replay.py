@@ -51,6 +51,7 @@ def replay(
     Example: headrace replay conf/flights --stream weather --rule wind_speed_plausible --dry-run
     """
     from headrace.ingest.replay import rehearse
+    from headrace.lineage.job import telling
     from headrace.spec import load
 
     loaded = load(pipeline)
@@ -61,7 +62,10 @@ def replay(
         found = rehearse(spark, loaded, stream=stream, selection=selection)
         told: Mapping[str, Any] = _rehearsed(found, stream=stream, spec=loaded.version)
     else:
-        with stopping("stopping: what was not begun is withdrawn; Ctrl-C again ends at once") as stop:
+        with (
+            stopping("stopping: what was not begun is withdrawn; Ctrl-C again ends at once") as stop,
+            telling(spark, loaded, "replay", notify=say),
+        ):
             told = _replayed(spark, loaded, stream=stream, selection=selection, stop=stop)
     if as_json:
         print(json.dumps(told))

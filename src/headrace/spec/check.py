@@ -69,6 +69,12 @@ def _written(document: Document, key: tuple[str, ...]) -> Any:
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
+    key = (document.data.get("lineage") or {}).get("api_key")
+    if isinstance(key, str) and key and not has_reference(key):
+        yield document.problem(
+            "lineage.api_key holds a secret in clear; write ${NAME} and set it in the environment", "lineage", "api_key"
+        )
+
 
 def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
     seen: dict[str, str] = {}

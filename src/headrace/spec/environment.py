@@ -16,7 +16,12 @@ MORE = "HEADRACE_VARIABLES"
 """The variable that lists (separated by commas) the names of further ones that a pipeline file may take."""
 PREFIXES = ("HEADRACE_", "KAFKA_", "MLFLOW_")
 _SECRET = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE|(API|ACCESS)_?KEY")
-_SECRET_PLACES = (("kafka", "options"), ("mlflow", "tracking_uri"), ("model", "search", "storage"))
+_SECRET_PLACES = (
+    ("kafka", "options"),
+    ("mlflow", "tracking_uri"),
+    ("model", "search", "storage"),
+    ("lineage", "api_key"),
+)
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -72,8 +77,8 @@ def _refusal(name: str, key: Key, environment: Mapping[str, str]) -> str | None:
         )
     if _SECRET.search(name.upper()) and not any(key[: len(place)] == place for place in _SECRET_PLACES):
         return (
-            f"the variable {name} is named as a secret, which belongs under kafka.options or into mlflow.tracking_uri or "
-            "model.search.storage only"
+            f"the variable {name} is named as a secret, which belongs under kafka.options, into mlflow.tracking_uri, "
+            "model.search.storage or lineage.api_key only"
         )
     return None
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from headrace.spec.connections import Kafka, Keys, Lake, Mlflow
 from headrace.spec.features import Features, Label
+from headrace.spec.lineage import Lineage
 from headrace.spec.model import Model, Scoring
 from headrace.spec.parameters import SpecParameters
 from headrace.spec.schema_file import SchemaFile
@@ -37,6 +38,7 @@ class PipelineFile(Section):
     parameters: SpecParameters = SpecParameters()
     model: Model | None = None
     scoring: Scoring | None = None
+    lineage: Lineage | None = Field(default=None, description="where OpenLineage events go; off if absent")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -43,19 +44,26 @@ class Dataset:
 
 
 def build_dataset(
-    spark: SparkSession, pipeline: Pipeline, *, as_of: datetime, vocabularies: Vocabularies = NONE
-) -> Dataset:  # fmt: skip
+    spark: SparkSession,
+    pipeline: Pipeline,
+    *,
+    as_of: datetime,
+    versions: Mapping[str, int] | None = None,
+    vocabularies: Vocabularies = NONE,
+) -> Dataset:
     """Everything that was known before ``as_of`` (UTC): requests, rows of the feature streams, and outcomes.
 
-    ``vocabularies``: those of the declared categories. Raises TrainingError where a table is absent, no request has an outcome
-    yet, or rows claim to have been known before they were sent.
+    ``versions``: of the events tables, by stream; the newest ones where there are none. ``vocabularies``: those of the declared
+    categories. Raises TrainingError where a table is absent, no request has an outcome yet, or rows claim to have been known
+    before they were sent.
     """
     features, label = pipeline.spec.features, pipeline.spec.label
     if features is None or label is None:
         raise TrainingError(f"{pipeline.file} declares no features and label; add both sections to train a model")
     layout = Layout(pipeline.spec.lake.root)
     streams = sorted({features.requests, label.stream, *features.streams})
-    versions = {name: _version(spark, layout.events(name), name) for name in streams}
+    if versions is None:
+        versions = {name: _version(spark, layout.events(name), name) for name in streams}
     accepted = {name: read_accepted(spark, layout.events(name), version=versions[name]) for name in streams}
     known = {
         name: rows.where((F.col("known_at") < F.lit(as_of)) & (known_from(rows) < F.lit(as_of)))
@@ -78,7 +86,7 @@ def build_dataset(
             f"no request before {as_of:%Y-%m-%d %H:%M} UTC has a known outcome; ingest more data or choose a later --as-of"
         )
     excluded = {reason: n for reason, n in sorted(counted.items(), key=str) if reason is not None}
-    return Dataset(frame, features.names, excluded, versions, as_of, vocabularies)
+    return Dataset(frame, features.names, excluded, dict(versions), as_of, vocabularies)
 
 
 def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:

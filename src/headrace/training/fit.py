@@ -26,10 +26,27 @@ def fit(
     rows: pa.Table, *, features: Sequence[str], label: str, parameters: Mapping[str, Any], rounds: int, seed: int
 ) -> xgb.Booster:  # fmt: skip
     """A booster trained on the rows in their order. The same rows, parameters and seed give the same bytes."""
+    return boosted(rows, features=features, label=label, settings=settings(parameters, seed=seed), rounds=rounds)
+
+
+def settings(parameters: Mapping[str, Any], *, seed: int, threads: int | None = None) -> dict[str, Any]:
+    """What XGBoost is given: ``parameters`` over the defaults, the seed, and the threads (None: one for each core)."""
+    return {**DEFAULTS, **parameters, "seed": seed, "nthread": threads or _cores()}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def boosted(
+    rows: pa.Table, *, features: Sequence[str], label: str, settings: Mapping[str, Any], rounds: int
+) -> xgb.Booster:  # fmt: skip
+    """As :func:`fit`, with the settings as XGBoost is given them."""
     import xgboost as xgb
 
-    data = matrix(rows, features=features, label=label, max_bin=max_bin(parameters))
-    return xgb.train(settings(parameters, seed=seed), data, num_boost_round=rounds)
+    threads = int(settings["nthread"])
+    data = matrix(rows, features=features, label=label, max_bin=max_bin(settings), threads=threads)
+    return xgb.train(dict(settings), data, num_boost_round=rounds)
 
 
 def rounds_for(
@@ -65,20 +82,20 @@ def rounds_that_gain(
 
 
 def matrix(
-    rows: pa.Table, *, features: Sequence[str], label: str, max_bin: int, like: xgb.QuantileDMatrix | None = None
+    rows: pa.Table,
+    *,
+    features: Sequence[str],
+    label: str,
+    max_bin: int,
+    like: xgb.QuantileDMatrix | None = None,
+    threads: int | None = None,
 ) -> xgb.QuantileDMatrix:
     """The rows as XGBoost holds them; ``like``: with the bins of the rows that are trained on."""
     import xgboost as xgb
 
     return xgb.QuantileDMatrix(
-        rows.select(list(features)), label=rows.column(label).to_numpy(), max_bin=max_bin, ref=like
+        rows.select(list(features)), label=rows.column(label).to_numpy(), max_bin=max_bin, ref=like, nthread=threads
     )
-
-
-def settings(parameters: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    """What XGBoost is given: the parameters over the defaults, the seed, and all cores of this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {**DEFAULTS, **parameters, "seed": seed, "nthread": cores}
 
 
 def max_bin(parameters: Mapping[str, Any]) -> int:

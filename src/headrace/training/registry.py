@@ -226,6 +226,7 @@ def _client() -> MlflowClient:
 
 
 def told(error: Exception) -> ModelError:
+    """The one sentence for what MLflow refused, or for its silence."""
     import mlflow
 
     return ModelError(f"{_shown(mlflow.get_tracking_uri())}: {_why(error)}")

@@ -15,15 +15,16 @@ from headrace.connections import Broker, Tracking
 from headrace.errors import TrainingError
 from headrace.lake.layout import Layout
 from headrace.spec.pipeline import Pipeline
-from headrace.training import evaluate, registry
+from headrace.training import evaluate, recipe, registry
 from headrace.training.chosen import choose
-from headrace.training.dataset import LABEL, LABEL_KNOWN_AT, Dataset, build_dataset
-from headrace.training.fit import fit, importance, predict, rounds_for
+from headrace.training.dataset import LABEL, Dataset, build_dataset
+from headrace.training.fit import fit, importance, predict, rounds_for, settings
 from headrace.training.gate import Verdict
 from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
 from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
+from headrace.training.split import known_before
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,6 +105,10 @@ def train(
         mlflow.set_tag(registry.PARAMETERS, chosen.tag)
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
         uri, sha256 = registry.log_booster(booster, example=example)
+        recipe.record(
+            spark, pipeline, dataset, run_id=run_id, split=_told(split, share=model.test_share),
+            settings=settings(parameters, seed=model.seed), rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
+        )  # fmt: skip
         tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
         tags[registry.PARAMETERS] = chosen.tag
         version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
@@ -127,8 +132,13 @@ def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
             f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice)"
         )
     cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
-    before = pc.and_(pc.less(rows.column("at"), cut), pc.less(rows.column(LABEL_KNOWN_AT), cut))
-    return _Split(rows.filter(before), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
+    return _Split(known_before(rows, cut.as_py()), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
+
+
+def _told(split: _Split, *, share: float) -> recipe.Split:
+    return recipe.Split(
+        share=share, cut=split.cut, train_rows=split.train.num_rows, test_rows=split.test.num_rows
+    )  # fmt: skip
 
 
 def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str, digest: str) -> None:

@@ -46,6 +46,15 @@ def rows_in(content: str) -> int:
     return int(content.partition("-")[0], 16)
 
 
+def column_hashes(rows: DataFrame) -> dict[str, str]:
+    """Column to a hash of its values, each bound to its row's ``id`` (hex): tells in which columns two sets of rows differ."""
+    columns = sorted(rows.columns)
+    hashed = rows.agg(*(F.bit_xor(F.xxhash64("id", name)).alias(name) for name in columns)).first()
+    if hashed is None:
+        raise TrainingError("the training rows can't be read back; run the training again")
+    return {name: f"{int(hashed[name] or 0) & (1 << 64) - 1:016x}" for name in columns}
+
+
 def to_arrow(rows: DataFrame) -> pa.Table:
     """All rows on the driver, sorted by ``id``, so that a model's bytes do not depend on partitioning."""
     return rows.orderBy("id").toArrow()

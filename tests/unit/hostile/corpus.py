@@ -405,6 +405,11 @@ OPTIONS = {
     "a log of everything": _option("debug", "all", _LOADS),
     "an address that is a URI": Case(top="kafka: {bootstrap_servers: 'http://TRAP/x'}", says="expected host:port"),
     "an address with an option": Case(top="kafka: {bootstrap_servers: \"b:9092\\nssl.ca=x\"}", says="expected host:port"),
+    "events into a shell's file": Case(top="lineage: {transport: file, path: /root/.bashrc}", says="lineage.path"),
+    "events with a log-in": Case(top="lineage: {transport: http, url: 'http://a:b@TRAP/'}", says="lineage.url"),
+    "events that carry a secret off": Case(
+        top="lineage: {transport: http, url: 'http://TRAP/${KAFKA_PASSWORD}'}", says="named as a secret"
+    ),
 }  # fmt: skip
 
 MODELS = {

@@ -1,0 +1,121 @@
+"""In what a rebuilt model differs from the registered one, in sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headrace.training import registry
+from headrace.training.fit import predict
+from headrace.training.recipe import Recipe
+from headrace.training.trained import Trained
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xgboost as xgb
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was recorded."""
+
+    kind: str
+    """``rows``, ``record``, ``model file``, ``environment``, ``bytes``, ``tree`` or ``predictions``."""
+    sentence: str
+
+
+def row_differences(recipe: Recipe, *, content: str, columns: Mapping[str, str], where: str) -> Iterator[Difference]:
+    """How the rows of ``where`` differ from the recorded ones, by their hashes."""
+    snapshot = recipe.snapshot
+    if content == snapshot.content:
+        return
+    count = int(content.partition("-")[0], 16)
+    if count != snapshot.rows:
+        yield Difference("rows", f"{where} has {count:,} rows, and the model was made from {snapshot.rows:,}")
+    yield Difference("rows", f"the content hash of {where} is {content}, and the recorded one is {snapshot.content}")
+    if count == snapshot.rows:
+        changed = [name for name in snapshot.columns if columns.get(name) != snapshot.columns[name]]
+        yield Difference("rows", f"values differ in {_listed(changed) or 'columns that were not recorded'}")
+    for name in sorted(set(columns) - set(snapshot.columns)):
+        yield Difference("rows", f"{where} has a column {name!r} that was not recorded")
+
+
+def record_differences(recipe: Recipe, trained: Trained) -> Iterator[Difference]:
+    """Where the recipe contradicts what MLflow holds beside it: the run's parameters and tags, the version's tags."""
+    pairs: list[tuple[str, Any, str | None]] = [
+        ("the content hash", recipe.snapshot.content, trained.tags.get(registry.CONTENT)),
+        ("rounds", recipe.rounds, trained.params.get("rounds")),
+        ("the seed", recipe.settings.get("seed"), trained.params.get("seed")),
+    ]
+    if trained.model:
+        pairs += [
+            ("the model's SHA-256", recipe.booster_sha256, trained.version_tags.get(registry.SHA256)),
+            ("the content hash of its version", recipe.snapshot.content, trained.version_tags.get(registry.CONTENT)),
+            ("the features", ",".join(recipe.features), trained.version_tags.get(registry.FEATURES)),
+        ]
+    for key, value in trained.params.items():
+        if key.startswith("xgb."):
+            pairs.append((key.removeprefix("xgb."), recipe.settings.get(key.removeprefix("xgb.")), value))
+    for what, written, beside in pairs:
+        if str(written) != str(beside):
+            yield Difference("record", f"{what} is {written} in training.json, and {beside} beside it in MLflow")
+
+
+def booster_differences(registered: xgb.Booster, rebuilt: xgb.Booster) -> Iterator[Difference]:
+    """The number of trees, and the first node of the first tree that is not the same."""
+    before, now = (_trees(booster) for booster in (registered, rebuilt))
+    if len(before) != len(now):
+        yield Difference("tree", f"the registered model has {len(before)} trees, the rebuilt one {len(now)}")
+    for number, (one, other) in enumerate(zip(before, now, strict=False)):
+        if one != other:
+            node = next(_nodes(one, other), None)
+            where, was, is_now = node or ("its statistics", "others", "others")
+            yield Difference(
+                "tree", f"tree {number} is the first that differs, at {where}: {was} was registered, {is_now} rebuilt"
+            )
+            return
+    if len(before) == len(now):
+        yield Difference("tree", "all trees are the same; only the description around them differs")
+
+
+def prediction_difference(
+    registered: xgb.Booster, rebuilt: xgb.Booster, rows: pa.Table, *, features: Sequence[str]
+) -> Difference:  # fmt: skip
+    """The largest difference of the two models' predictions on these rows."""
+    import numpy as np
+
+    apart = np.abs(
+        predict(registered, rows, features=features).astype(float) - predict(rebuilt, rows, features=features)
+    )
+    most = float(apart.max()) if len(apart) else 0.0
+    return Difference(
+        "predictions",
+        f"on these {len(apart):,} rows {int((apart > 0).sum()):,} predictions differ, by {most:.3g} at most",
+    )
+
+
+def _trees(booster: xgb.Booster) -> list[Any]:
+    return [json.loads(tree) for tree in booster.get_dump(dump_format="json", with_stats=True)]
+
+
+def _nodes(one: Any, other: Any) -> Iterator[tuple[str, str, str]]:
+    """The nodes that differ, each before the ones below it."""
+    if _shown(one) != _shown(other):
+        yield f"node {one['nodeid']}", _shown(one), _shown(other)
+    for left, right in zip(one.get("children", []), other.get("children", []), strict=False):
+        yield from _nodes(left, right)
+
+
+def _shown(node: Any) -> str:
+    if "leaf" in node:
+        return f"a leaf of {node['leaf']}"
+    return f"a split at {node['split']} < {node['split_condition']} (gain {node.get('gain')})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more columns" if len(names) > _SHOWN else "")

@@ -1,0 +1,195 @@
+"""What a training run records so that its model can be built again: one JSON document, ``training.json``, in its MLflow run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from headrace.errors import ModelError, NotReproducible
+from headrace.lake import delta
+from headrace.lake.layout import Layout
+from headrace.parameters.event import Parameters
+from headrace.spec.features import Features, Label
+from headrace.spec.pipeline import Pipeline
+from headrace.training.dataset import LABEL, Dataset
+from headrace.training.environment import Environment, environment
+from headrace.training.snapshot import column_hashes, read_snapshot
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FILE = "training.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PipelineText(_Part):
+    """The pipeline file as it was written: with ``${NAME}`` in place of what the environment held, so without secrets."""
+
+    name: str
+    version: str
+    text: str
+
+
+class Table(_Part):
+    """A table that was read, at a version."""
+
+    path: str
+    version: int
+
+
+class Source(Table):
+    """An events table, and the topic that it holds."""
+
+    topic: str
+
+
+class Snapshot(Table):
+    """The training rows."""
+
+    content: str
+    """``count-sum-xor`` of the rows' hashes (:func:`headrace.training.snapshot.content_hash`)."""
+    columns: dict[str, str]
+    """A hash of each column."""
+
+    @property
+    def rows(self) -> int:
+        """How many they were."""
+        return int(self.content.partition("-")[0], 16)
+
+
+class UsedParameters(_Part):
+    """Published parameters: their version, and the hash of their content."""
+
+    version: int
+    sha256: str
+
+
+class Split(_Part):
+    """Which rows train: those of requests before ``cut`` (UTC) whose outcome was known before it."""
+
+    share: float
+    cut: datetime
+    train_rows: int
+    test_rows: int
+
+
+class Recipe(_Part):
+    """Everything that a rebuild needs, apart from the rows."""
+
+    format: Literal[1]
+    run_id: str
+    pipeline: PipelineText
+    declared_features: Features
+    declared_label: Label
+    as_of: datetime
+    features: tuple[str, ...]
+    """In the order in which the model sees them."""
+    label: str
+    split: Split
+    settings: dict[str, Any]
+    """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
+    rounds: int
+    snapshot: Snapshot
+    tables: dict[str, Source]
+    """The events tables that the rows were computed from, by stream."""
+    parameters: dict[str, UsedParameters]
+    """Those that were taken in, by name."""
+    environment: Environment
+    booster_sha256: str
+
+
+def record(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    dataset: Dataset,
+    *,
+    run_id: str,
+    split: Split,
+    settings: Mapping[str, Any],
+    rounds: int,
+    content: str,
+    booster_sha256: str,
+    used: Iterable[Parameters] = (),
+) -> Recipe:
+    """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
+    import mlflow
+
+    layout = Layout(pipeline.spec.lake.root)
+    path = layout.snapshot(run_id)
+    assert pipeline.spec.features is not None
+    assert pipeline.spec.label is not None
+    made = Recipe(
+        format=1,
+        run_id=run_id,
+        pipeline=PipelineText(name=pipeline.name, version=pipeline.version, text=pipeline.text),
+        declared_features=pipeline.spec.features,
+        declared_label=pipeline.spec.label,
+        as_of=dataset.as_of,
+        features=dataset.features,
+        label=LABEL,
+        split=split,
+        settings=dict(settings),
+        rounds=rounds,
+        snapshot=Snapshot(
+            path=path, version=delta.version(spark, path), content=content, columns=column_hashes(read_snapshot(spark, path))
+        ),
+        tables={
+            name: Source(path=layout.events(name), version=at, topic=pipeline.spec.streams[name].topic)
+            for name, at in dataset.versions.items()
+        },
+        parameters={one.name: UsedParameters(version=one.version, sha256=one.sha256) for one in used},
+        environment=environment(),
+        booster_sha256=booster_sha256,
+    )  # fmt: skip
+    mlflow.log_dict(made.model_dump(mode="json"), FILE)
+    return made
+
+
+def recipe_of(run_id: str) -> Recipe:
+    """The recipe of a run. The tracking store must be open.
+
+    Raises NotReproducible where the run recorded none, ModelError where it can't be fetched or read.
+    """
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    try:
+        there = {one.path for one in client.list_artifacts(run_id)}
+        if FILE not in there:
+            raise NotReproducible(
+                f"run {run_id} recorded no {FILE}, so what its model was made from is not known: it was made by an older "
+                "Headrace, or it did not finish; train anew"
+            )
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            text = Path(client.download_artifacts(run_id, FILE, folder)).read_text(encoding="utf-8")
+    except NotReproducible:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{FILE} of run {run_id} can't be fetched from MLflow ({type(error).__name__}); is its store for artifacts there?"
+        ) from None
+    return parsed(text, run_id=run_id)
+
+
+def parsed(text: str, *, run_id: str) -> Recipe:
+    """A recipe from its text. Raises ModelError where it is damaged, or another run's."""
+    try:
+        found = Recipe.model_validate(json.loads(text))
+    except (ValueError, ValidationError) as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else "no JSON"
+        raise ModelError(
+            f"{FILE} of run {run_id} is not what a training wrote ({where}); find out who changed it, and train anew"
+        ) from None
+    if found.run_id != run_id:
+        raise ModelError(f"{FILE} of run {run_id} is that of run {found.run_id[:32]}; find out who changed it")
+    return found

@@ -1,0 +1,180 @@
+"""Building a model again from what its training recorded, and holding it against the registered one, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import ModelError, NotReproducible
+from headrace.lake import delta
+from headrace.lake.layout import Layout
+from headrace.lake.log import read_log
+from headrace.spec.pipeline import Pipeline
+from headrace.training import differences
+from headrace.training.differences import Difference
+from headrace.training.environment import environment
+from headrace.training.fit import boosted
+from headrace.training.model_files import trusted_booster
+from headrace.training.recipe import Recipe
+from headrace.training.snapshot import column_hashes, content_hash, read_snapshot, to_arrow
+from headrace.training.source import rows_from_tables
+from headrace.training.split import known_before
+from headrace.training.trained import Trained
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xgboost as xgb
+    from pyspark.sql import SparkSession
+
+ERASED, RELEASED_AT, RELEASED_BY = "headrace.erased", "headrace.released_at", "headrace.released_by"
+_NOT = frozenset({"rows", "record", "model file", "bytes"})
+"""Kinds of a difference that say no; the others explain."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a rebuild gave."""
+
+    run_id: str
+    model: str
+    rows: int
+    train_rows: int
+    threads: int
+    partitions: int
+    source: str
+    """``snapshot``, or ``tables`` where the rows were computed anew."""
+    recorded_sha256: str
+    rebuilt_sha256: str
+    differences: tuple[Difference, ...]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether rows, records, file and bytes are those of the training."""
+        return not any(one.kind in _NOT for one in self.differences)
+
+    @property
+    def sentence(self) -> str:
+        """The outcome and all that explains it."""
+        same = self.recorded_sha256 == self.rebuilt_sha256
+        begun = f"{self.model} was rebuilt {'byte for byte' if same else 'with other bytes'}"
+        return "; ".join([begun, *(one.sentence for one in self.differences)])
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "reproduced": self.reproduced,
+            **{name: value for name, value in asdict(self).items() if name != "differences"},
+            "differences": [asdict(one) for one in self.differences],
+        }
+
+
+def reproduce(
+    spark: SparkSession,
+    trained: Trained,
+    recipe: Recipe,
+    *,
+    pipeline: Pipeline | None = None,
+    threads: int | None = None,
+    partitions: int | None = None,
+    from_source: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
+) -> Reproduction:
+    """Rebuild the model of a run, from its snapshot or (``from_source``) from the recorded versions of the events tables.
+
+    ``pipeline`` says where the lake is now; without it, it is where it was. Writes nothing. Raises NotReproducible where the rows
+    are gone: erased, released, or beyond the retention of older versions.
+    """
+    session, partitions = _session(spark, partitions)
+    path = Layout(pipeline.spec.lake.root).snapshot(recipe.run_id) if pipeline else recipe.snapshot.path
+    require_rows(spark, trained, path)
+    notify(f"reading the training rows of {trained.name}")
+    if from_source:
+        rows, where = rows_from_tables(session, recipe, pipeline), "what the recorded versions of the tables give"
+    else:
+        rows, where = read_snapshot(session, path), "the snapshot"
+    rows = rows.repartition(partitions)
+    found = list(differences.record_differences(recipe, trained))
+    content = content_hash(rows)
+    if content != recipe.snapshot.content:
+        found += differences.row_differences(recipe, content=content, columns=column_hashes(rows), where=where)
+    table = to_arrow(rows)
+    train = known_before(table, recipe.split.cut)
+    notify(f"training on {train.num_rows:,} rows again")
+    settings = recipe.settings if threads is None else {**recipe.settings, "nthread": threads}
+    booster = boosted(
+        train, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds
+    )  # fmt: skip
+    rebuilt = hashlib.sha256(bytes(booster.save_raw("ubj"))).hexdigest()
+    done = Reproduction(
+        run_id=recipe.run_id, model=trained.name, rows=table.num_rows, train_rows=train.num_rows,
+        threads=int(settings["nthread"]), partitions=partitions, source="tables" if from_source else "snapshot",
+        recorded_sha256=recipe.booster_sha256, rebuilt_sha256=rebuilt, differences=tuple(found),
+    )  # fmt: skip
+    return replace(done, differences=(*done.differences, *_compared(done, trained, recipe, booster, table)))
+
+
+def _compared(
+    done: Reproduction, trained: Trained, recipe: Recipe, booster: xgb.Booster, rows: pa.Table
+) -> list[Difference]:
+    import xgboost as xgb
+
+    found = list[Difference]()
+    stored: bytes | None = None
+    if trained.source:
+        try:
+            stored = trusted_booster(trained.source, sha256=recipe.booster_sha256, what=trained.name)
+        except ModelError as error:
+            found.append(Difference("model file", str(error)))
+    if done.rebuilt_sha256 == done.recorded_sha256:
+        return found
+    found.append(
+        Difference("bytes", f"the SHA-256 was {done.recorded_sha256}, and is {done.rebuilt_sha256} now")
+    )  # fmt: skip
+    found += (Difference("environment", one) for one in recipe.environment.changes_to(environment()))
+    if stored is not None:
+        registered = xgb.Booster()
+        registered.load_model(bytearray(stored))
+        found += differences.booster_differences(registered, booster)
+        found.append(differences.prediction_difference(registered, booster, rows, features=recipe.features))
+    return found
+
+
+def require_rows(spark: SparkSession, trained: Trained, path: str) -> None:
+    """Raise NotReproducible where the training rows of a run are not all there any more, and MLflow or the lake says why."""
+    tags = {**trained.version_tags, **trained.tags}
+    if RELEASED_AT in tags:
+        raise NotReproducible(
+            f"the training rows of {trained.name} were released on {tags[RELEASED_AT]} by {tags.get(RELEASED_BY)}, so it can't "
+            "be rebuilt; train anew where you need a model that can"
+        )
+    there = delta.exists(spark, path)
+    erased = erased_rows(spark, path) if there else None
+    if ERASED in tags or erased:
+        count = f"{erased:,} rows" if erased is not None else "rows"
+        raise NotReproducible(
+            f"{count} of erased people are gone from what {trained.name} was trained on (erasure {tags.get(ERASED, 'unmarked')}), "
+            "so it can't be rebuilt; train anew, and the new model can"
+        )
+    if not there:
+        raise NotReproducible(
+            f"the training rows of {trained.name} are not at {path}, and nothing says that they were released or erased; restore "
+            "that folder, or name the pipeline whose lake holds it"
+        )
+
+
+def erased_rows(spark: SparkSession, path: str) -> int:
+    """Rows that erasures took from a snapshot, by its log."""
+    return sum(
+        int(entry.metadata["rows"]) for entry in read_log(spark, path) if entry.metadata.get("headrace") == "erase"
+    )
+
+
+def _session(spark: SparkSession, partitions: int | None) -> tuple[SparkSession, int]:
+    """A session of its own that shuffles into so many partitions, and the number."""
+    session = spark.newSession()
+    count = partitions or int(session.conf.get("spark.sql.shuffle.partitions") or 2)
+    session.conf.set("spark.sql.shuffle.partitions", str(count))
+    session.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
+    return session, count
