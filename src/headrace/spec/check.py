@@ -60,6 +60,11 @@ def _check_connections(pipeline: Pipeline, document: Document, environment: Mapp
             yield document.problem(
                 f"{what} holds a password in clear; write ${{NAME}} and set it in the environment", *key
             )
+    secret = _written(document, ("lineage", "api_key"))
+    if isinstance(secret, str) and secret and not has_reference(secret):
+        yield document.problem(
+            "lineage.api_key holds a secret in clear; write ${NAME} and set it in the environment", "lineage", "api_key"
+        )
 
 
 def _written(document: Document, key: tuple[str, ...]) -> Any:
@@ -68,12 +73,6 @@ def _written(document: Document, key: tuple[str, ...]) -> Any:
     for part in key:
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-    key = (document.data.get("lineage") or {}).get("api_key")
-    if isinstance(key, str) and key and not has_reference(key):
-        yield document.problem(
-            "lineage.api_key holds a secret in clear; write ${NAME} and set it in the environment", "lineage", "api_key"
-        )
 
 
 def _check_topics(pipeline: Pipeline, document: Document) -> Iterable[Problem]:
