@@ -24,8 +24,9 @@ def query_failure(
     known = storage_error(Exception(text), f"stream {stream!r}")
     if known:
         return known
-    topic = writer.topic.name if writer is not None else topic
-    refused = refusal(text, topic=topic) if topic is not None else None
+    writing = writer is None
+    topic = topic if writing else writer.topic.name
+    refused = refusal(text, topic=topic, writing=writing) if topic is not None else None
     if refused:
         return BrokerError(f"stream {stream!r}: {refused}")
     if writer is not None and any(sign in text for sign in _LOSS):

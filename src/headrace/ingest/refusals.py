@@ -36,10 +36,15 @@ _SAID = {
 """Signs in what librdkafka and the Java client say, and the sentence for each."""
 
 
-def refusal(text: str, *, topic: str | None = None) -> str | None:
-    """The sentence for what a client of Kafka (librdkafka's or Java's) says, or None where it tells of no refusal."""
+def refusal(text: str, *, topic: str | None = None, writing: bool = False) -> str | None:
+    """The sentence for what a client of Kafka (librdkafka's or Java's) says, or None where it tells of no refusal.
+
+    ``writing``: of a producer. Before its first record it asks the cluster for an id, which Kafka refuses to a user who may
+    write into no topic: what is missing is the right to the topic.
+    """
     for sign, sentence in _SAID.items():
         if re.search(sign, text):
+            sentence = _TOPIC if writing and sentence is _CLUSTER else sentence
             return sentence.replace("{topic}", f" {topic!r}" if topic else "")
     return None
 
