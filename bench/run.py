@@ -1,4 +1,4 @@
-"""All benchmarks in turn: ``make bench`` (about an hour and a half on 2 cores)."""
+"""All benchmarks in turn: ``make bench`` (about two hours and a half on 2 cores)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ SUITES = (
     "latency",
     "headers",
     "long_life",
+    "training",
+    "flights",
 )
 
 
