@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from headrace.spec.pipeline import Pipeline
 from headrace.spec.section import seconds
 from headrace.training import registry
 from headrace.training.continuous.boost import loaded
+from headrace.training.continuous.origin import CONSUMED
 from headrace.training.continuous.rows import Position, labelled
 from headrace.training.continuous.steps import Step, Steps
 from headrace.training.dataset import build_dataset
@@ -92,7 +94,9 @@ def judge(
     done = judge_grown(
         spark, pipeline, dataset, experiment=experiment, name=f"{pipeline.name} step {step.number}", booster=loaded(booster),
         sha256=step.sha256, cut=step.position.as_of, parameters=step.parameters, grown={**step.as_json(), "table": steps.path},
-        tags={STEP: str(step.number), TABLE: steps.table_id, CONTINUOUS: "true"},
+        tags={
+            STEP: str(step.number), TABLE: steps.table_id, CONTINUOUS: "true", CONSUMED: json.dumps(dict(step.position.versions)),
+        },
     )  # fmt: skip
     steps.prune(step.number)
     return done

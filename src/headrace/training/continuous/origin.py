@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from headrace.training.champion import current_champion
 from headrace.training.continuous.boost import require_growable
 from headrace.training.continuous.rows import Position
 
+CONSUMED = "headrace.consumed"
+"""Tag of a candidate's run: versions of the events tables (JSON) that its step consumed; its snapshot is of later ones."""
 _VERSION = "headrace.version."
 
 
@@ -49,9 +52,19 @@ def find_origin(
         notify(f"{error}; beginning from nothing")
         return Origin()
     run = registry.load(model.name, version=champion.version).run_id
-    told = {stream: registry.run_tag(run, f"{_VERSION}{stream}") for stream in streams}
-    versions = {stream: int(version) for stream, version in told.items() if version is not None and version.isdigit()}
     return Origin(
         name, bytes(champion.booster.save_raw("ubj")), champion.booster.num_boosted_rounds(),
-        Position(versions, champion.tested_from), champion.parameters,
+        Position(_versions(run, streams), champion.tested_from), champion.parameters,
     )  # fmt: skip
+
+
+def _versions(run: str, streams: list[str]) -> dict[str, int]:
+    """Those that a run tells; a table of which it tells none is taken as it is now."""
+    consumed = registry.run_tag(run, CONSUMED)
+    try:
+        told = json.loads(consumed) if consumed else {one: registry.run_tag(run, f"{_VERSION}{one}") for one in streams}
+        return {str(stream): int(version) for stream, version in told.items() if version is not None}
+    except (ValueError, TypeError, AttributeError):
+        raise ModelError(
+            f"run {run}: a tag of the versions that it read was changed; move the alias to a version that you trust"
+        ) from None
