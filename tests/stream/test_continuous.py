@@ -17,6 +17,7 @@ import pytest
 from deltalake import DeltaTable
 from pipelines import make_topic
 from rides import START, events, make_pipeline, send
+from shop import headrace
 
 from headrace.connections import Broker, Tracking, connect_tracking
 from headrace.errors import CheckpointError, NotReproducible, SpecError
@@ -58,6 +59,9 @@ class Grown:
     heard: list[str] = dataclasses.field(default_factory=list)
     fitted: list[pa.Table] = dataclasses.field(default_factory=list)
     """What was fitted on, committed or not."""
+
+    said: str = ""
+    """What the command printed that made the last step."""
 
     def job(
         self, spark: Any, *, fails: str = "", stop: threading.Event | None = None, **more: Any
@@ -164,13 +168,16 @@ def grown(spark, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Gr
         made.caught_up(spark)
 
         made.ingest(spark, events("grown", first=600, last=700))
-        made.pipeline = variant(made, "rounds_per_step: 3, max_trees: 23", "rounds_per_step: 200, max_trees: 400")
+        made.pipeline = variant(made, "rounds_per_step: 3, max_trees: 23", "rounds_per_step: 200, max_trees: 500")
         patch.setattr(boost, "matrix", turned_round)
         made.caught_up(spark, anew=True)
         patch.setattr(boost, "matrix", watched)
         made.pipeline = variant(made, "min_rows: 40", "min_rows: 4000")
         made.ingest(spark, events("grown", first=700, last=800))
         made.caught_up(spark)
+        made.pipeline = variant(made, "min_rows: 4000", "min_rows: 40")
+        patch.setenv("HEADRACE_HOME", str(folder))
+        made.said = headrace("train", str(folder), "--continuous", "--until-caught-up")
     return made
 
 
@@ -184,7 +191,7 @@ def test_each_labelled_row_is_consumed_once_over_restarts_and_crashes(grown: Gro
     fits_of_the_second = [rows.column("id").to_pylist() for rows in grown.fitted[1:3]]
     assert fits_of_the_second == [second, second]  # the crash before the commit lost a fit, and no row
     table = DeltaTable(f"{grown.pipeline.spec.lake.root}/training/grown/steps").to_pyarrow_table().to_pylist()
-    assert sorted(row["step"] for row in table) == [1, 2, 3, 4]
+    assert sorted(row["step"] for row in table) == [1, 2, 3, 4, 5]
 
 
 def test_a_row_without_an_outcome_is_never_consumed(grown: Grown) -> None:
@@ -290,8 +297,10 @@ def test_a_step_that_is_committed_twice_is_refused(spark, grown: Grown) -> None:
 
 def test_boosters_that_nobody_needs_are_let_go(grown: Grown) -> None:
     table = DeltaTable(f"{grown.pipeline.spec.lake.root}/training/grown/steps").to_pyarrow_table().to_pylist()
-    assert {row["step"]: row["booster"] is None for row in table} == {1: True, 2: True, 3: True, 4: False}
-    assert {row["step"]: row["sha256"] for row in table} == {step.number: step.sha256 for step in grown.steps}
+    assert {row["step"]: row["booster"] is None for row in table} == {1: True, 2: True, 3: True, 4: False, 5: False}
+    assert {row["step"]: row["sha256"] for row in table if row["step"] < 5} == {
+        one.number: one.sha256 for one in grown.steps
+    }
 
 
 def test_where_the_versions_before_are_gone_no_row_is_trained_on_twice(spark, grown: Grown) -> None:
@@ -302,6 +311,10 @@ def test_where_the_versions_before_are_gone_no_row_is_trained_on_twice(spark, gr
     assert "are gone" in heard[0]
     again = fresh(spark, grown.pipeline, before=now, now=now, notify=heard.append)
     assert again.count() == 0
+
+
+def test_the_command_says_each_step_in_one_line(grown: Grown) -> None:
+    assert grown.said == "step 5: 100 rows known before 2026-01-01 13:19:00 UTC, 200 trees added, 423 in all\n"
 
 
 def test_the_section_is_needed(spark, grown: Grown, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class ContinuousTraining:
             notify=notify,
         )  # fmt: skip
         self._lease: Lease | None = None
+        self._looked = False
 
     def run(self, *, until_caught_up: bool, stop: Event | None = None) -> None:
         """Train until ``stop`` is set, or until everything that is in the tables now was looked at.
@@ -74,9 +75,17 @@ class ContinuousTraining:
         Raises CheckpointError where another job trains this model, and the error that ended the job.
         """
         with leased(self._spark, self._steps.path, what=self._what, notify=self._notify) as self._lease:
+            self._looked = False
             self._changes.run(until_caught_up=until_caught_up, stop=stop)
+            stopped = stop is not None and stop.is_set()
+            if until_caught_up and not self._looked and not stopped:  # what is asked for may be new, if no row is
+                try:
+                    self._work()
+                except TrainingError as error:
+                    self._notify(str(error))
 
     def _work(self) -> None:
+        self._looked = True
         newest = self._steps.newest()
         now = self._position(newest)
         if now is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -18,6 +18,7 @@ from pyspark.sql import types as T
 from headrace.errors import CheckpointError, ModelError
 from headrace.lake import delta
 from headrace.lake.commit import append_once
+from headrace.lake.maintain import vacuum
 from headrace.lake.tables import create_table
 from headrace.training.continuous.rows import Position
 
@@ -140,14 +141,14 @@ class Steps:
         return self.with_booster(step.number)
 
     def prune(self, before: int) -> None:
-        """Let go of the Boosters of steps before a number; what the steps say of themselves stays."""
+        """Let go of the Boosters of steps before a number; what the steps say of themselves stays. Their files go a day later."""
         from delta.tables import DeltaTable
 
-        table = DeltaTable.forPath(self._spark, self.path)
-        table.update(
-            (F.col("step") < before) & F.col("booster").isNotNull(), {"booster": F.lit(None).cast("binary")}
-        )  # fmt: skip
-        table.vacuum()
+        old = (F.col("step") < before) & F.col("booster").isNotNull()
+        if self._spark.read.format("delta").load(self.path).where(old).select("step").isEmpty():
+            return
+        DeltaTable.forPath(self._spark, self.path).update(old, {"booster": F.lit(None).cast("binary")})
+        vacuum(self._spark, self.path, keep=timedelta(days=1))
 
 
 def _step(row: Row) -> Step:
