@@ -82,19 +82,48 @@ def ingest(
 @app.command()
 def train(
     pipeline: PipelinePath,
-    as_of: Annotated[str, typer.Option(help="use only what was known before this date or time (UTC)")],
+    as_of: Annotated[str | None, typer.Option(help="use only what was known before this date or time (UTC)")] = None,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="go on as labels arrive: add trees, bring candidates to the gate")
+    ] = False,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="with --continuous: end once all that is there was looked at")
+    ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="with --continuous: begin another Booster, from the champion if there is one")
+    ] = False,
+    trigger: Annotated[float, typer.Option(min=0.1, help="with --continuous: seconds between two looks")] = 30.0,
     master: Master = None,
     memory: Memory = "2g",
 ) -> None:
     """Train, log, register, and promote the model if the gate allows. Exit code 0 promoted, 10 refused.
 
+    With --continuous it goes on until it is stopped, and what the gate refuses does not end it.
+
     Example: headrace train conf/flights --as-of 2013-03-01
+
+    Example: headrace train conf/flights --continuous --until-caught-up
     """
     from headrace.spec import load
 
+    if (as_of is None) != continuous or ((until_caught_up or anew) and not continuous):
+        raise typer.BadParameter(
+            "say either --as-of TIME or --continuous; --until-caught-up and --anew go with the latter"
+        )
     loaded = load(pipeline)
-    when = moment(as_of)
-    train_and_tell(spark_for(f"headrace train {loaded.name}", master, memory), loaded, as_of=when)
+    if as_of is not None:
+        when = moment(as_of)
+        train_and_tell(spark_for(f"headrace train {loaded.name}", master, memory), loaded, as_of=when)
+        return
+    from headrace.cli.continuous import train_as_labels_arrive
+
+    with stopping("stopping after the step that runs; Ctrl-C again ends at once (nothing is lost either way)") as stop:
+        spark = spark_for(f"headrace train {loaded.name}", master, memory)
+        train_as_labels_arrive(
+            spark, loaded, until_caught_up=until_caught_up, anew=anew, trigger_seconds=trigger, stop=stop
+        )  # fmt: skip
+    if stop.is_set() and until_caught_up:
+        raise KeyboardInterrupt
 
 
 def train_and_tell(spark: SparkSession, pipeline: Pipeline, *, as_of: datetime) -> None:

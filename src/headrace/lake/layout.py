@@ -67,6 +67,10 @@ class Layout:
         """The training rows of one run, held for as long as its model is."""
         return f"{self.root}/snapshots/{run_id}"
 
+    def steps(self, model: str) -> str:
+        """The steps of continuous training: each with its Booster, and with how far it has consumed the events tables."""
+        return f"{self.root}/training/{model}/steps"
+
     def checkpoint(self, query: str) -> str:
         """A streaming query's checkpoint."""
         return f"{self.root}/checkpoints/{query}"

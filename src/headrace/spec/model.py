@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from headrace.spec.continuous import Continuous
 from headrace.spec.gate import Gate, Metric
 from headrace.spec.search import NOT_SEARCHED, SAME, Search
 from headrace.spec.section import Section, Size, size_in_bytes
@@ -75,6 +76,7 @@ class Model(Section):
     )
     search: Search = Search()
     gate: Gate = Gate()
+    continuous: Continuous | None = Field(default=None, description="train as labels arrive")
 
     @field_validator("parameters")
     @classmethod
@@ -96,6 +98,22 @@ class Model(Section):
                 if other != name:
                     raise ValueError(f"search.space: {name!r} and {other!r} are one parameter; write one of the names")
             searched[meaning] = name
+        return self
+
+    @model_validator(mode="after")
+    def _trees_that_grow_on(self) -> Self:
+        if self.continuous is None:
+            return self
+        wanted = {"booster": "gbtree", "num_parallel_tree": 1}
+        for name, only in wanted.items():
+            if self.parameters.get(name, only) != only:
+                raise ValueError(
+                    f"parameters.{name}: continuous training needs {only!r}; remove it, or the section continuous"
+                )
+        if not str(self.parameters.get("objective", "binary:")).startswith("binary:"):
+            raise ValueError(
+                "parameters.objective: continuous training is for outcomes of two classes; remove one of the two"
+            )
         return self
 
     @property

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FILE = "training.json"
+GROWN = "step.json"
+"""What a candidate of continuous training has in its place: the step that made it."""
 
 
 class _Part(BaseModel):
@@ -162,6 +164,11 @@ def recipe_of(run_id: str) -> Recipe:
     client = MlflowClient()
     try:
         there = {one.path for one in client.list_artifacts(run_id)}
+        if GROWN in there:
+            raise NotReproducible(
+                f"run {run_id} is a candidate of continuous training: its trees grew step by step, so no training makes it again; "
+                f"its {GROWN} names the step, whose row in the table of steps has the same SHA-256, rows and settings"
+            )
         if FILE not in there:
             raise NotReproducible(
                 f"run {run_id} recorded no {FILE}, so what its model was made from is not known: it was made by an older "

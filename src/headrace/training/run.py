@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headrace.connections import Broker, Tracking
-from headrace.errors import TrainingError
+from headrace.errors import ModelError, TrainingError
 from headrace.lake.layout import Layout
 from headrace.spec.pipeline import Pipeline
 from headrace.training import evaluate, recipe, registry
@@ -193,3 +193,65 @@ def _code_commit() -> str:
     except OSError:
         return "unknown"
     return done.stdout.strip() or "unknown"
+
+
+def judge_grown(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    dataset: Dataset,
+    *,
+    experiment: str,
+    name: str,
+    booster: xgb.Booster,
+    sha256: str,
+    cut: datetime,
+    parameters: str,
+    grown: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> Training:
+    """Log a Booster that grew elsewhere, register it, and let the gate decide as on any other: it tests on the requests from
+    ``cut`` (UTC) on, of which it must know none. ``grown`` says how it grew, ``tags`` go to its run and its version.
+
+    Raises ModelError where MLflow's file of it has not this SHA-256; otherwise as :func:`train`.
+    """
+    import mlflow
+
+    model = pipeline.spec.model
+    assert model is not None
+    with registry.running(experiment, name=name) as run_id:
+        path = Layout(pipeline.spec.lake.root).snapshot(run_id)
+        write_snapshot(dataset.frame, path)
+        rows = read_snapshot(spark, path)
+        digest = content_hash(rows)
+        require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
+        split = _cut_at(to_arrow(rows), cut)
+        check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
+        _log_data(pipeline, dataset, split, path=path, digest=digest)
+        measured = _log_evaluation(booster, split, dataset)
+        mlflow.log_params({"rounds": booster.num_boosted_rounds(), "seed": model.seed})
+        mlflow.log_dict(dict(grown), recipe.GROWN)
+        mlflow.set_tags({registry.PARAMETERS: parameters, **tags})
+        example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
+        uri, logged = registry.log_booster(booster, example=example)
+        if logged != sha256:
+            raise ModelError(
+                f"MLflow's file of {name} is not the Booster of that step; was XGBoost exchanged meanwhile?"
+            )
+        said = {registry.SHA256: logged, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
+        version = registry.register(
+            model.name, model_uri=uri, run_id=run_id, tags={**said, registry.PARAMETERS: parameters, **tags}
+        )  # fmt: skip
+        challenger = Challenger(version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit())
+        verdict = decide(spark, pipeline, dataset, challenger)
+    return Training(
+        run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
+    )  # fmt: skip
+
+
+def _cut_at(rows: pa.Table, cut: datetime) -> _Split:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    pc: Any = compute
+    moment = pa.scalar(cut, rows.schema.field("at").type)
+    return _Split(known_before(rows, cut), rows.filter(pc.greater_equal(rows.column("at"), moment)), cut)
