@@ -30,18 +30,19 @@ class FeatureFacts:
 
 
 def check_trainable(train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str) -> None:
-    """Raise TrainingError where there are no training rows, or only one outcome in them, or a feature is infinite."""
+    """Raise TrainingError where there are no training rows, only one outcome in them or in the test rows, or infinite features."""
     if not train.num_rows:
         raise TrainingError(
             "no row is left to train on: no older outcome was known when the test part begins; ingest more data, or lower "
             "model.test_share"
         )
-    outcomes = np.unique(train.column(label).to_numpy())
-    if len(outcomes) < 2:
-        raise TrainingError(
-            f"all {train.num_rows} training rows have the outcome {int(outcomes[0])}, so there is nothing to tell apart; "
-            "correct label.positive, or ingest more data"
-        )
+    for part, rows, remedy in (("training", train, "correct label.positive"), ("test", test, "raise model.test_share")):
+        outcomes = np.unique(rows.column(label).to_numpy())
+        if len(outcomes) == 1:
+            raise TrainingError(
+                f"all {rows.num_rows} {part} rows have the outcome {int(outcomes[0])}, so there is nothing to tell apart; "
+                f"{remedy}, or ingest more data"
+            )
     for name in features:
         rows = sum(int(np.isinf(column(part, name)).sum()) for part in (train, test))
         if rows:

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from headrace.connections import Broker, Tracking
 from headrace.errors import TrainingError
@@ -24,10 +22,9 @@ from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
 from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
-from headrace.training.split import known_before
+from headrace.training.split import Split, split_in_time
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import xgboost as xgb
     from pyspark.sql import SparkSession
 
@@ -46,13 +43,6 @@ class Training:
     train_rows: int
     test_rows: int
     excluded: dict[str, int]
-
-
-@dataclass(frozen=True)
-class _Split:
-    train: pa.Table
-    test: pa.Table
-    cut: datetime
 
 
 def train(
@@ -87,7 +77,7 @@ def train(
         digest = content_hash(rows)
         require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
         with PeakMemory() as memory:
-            split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
+            split = split_in_time(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
             notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
             check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
             rounds = rounds_for(
@@ -119,29 +109,13 @@ def train(
     )  # fmt: skip
 
 
-def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
-    """The newest share of the requests tests; the rest, as far as its outcome was known when the test began, trains."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    pc: Any = compute
-
-    at = np.sort(rows.column("at").to_numpy())
-    if len(at) < 2 * gate_rows:
-        raise TrainingError(
-            f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice)"
-        )
-    cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
-    return _Split(known_before(rows, cut.as_py()), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
-
-
-def _told(split: _Split, *, share: float) -> recipe.Split:
+def _told(split: Split, *, share: float) -> recipe.Split:
     return recipe.Split(
         share=share, cut=split.cut, train_rows=split.train.num_rows, test_rows=split.test.num_rows
     )  # fmt: skip
 
 
-def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str, digest: str) -> None:
+def _log_data(pipeline: Pipeline, dataset: Dataset, split: Split, *, path: str, digest: str) -> None:
     import mlflow
     from mlflow.data.delta_dataset_source import DeltaDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
@@ -174,7 +148,7 @@ def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str,
     mlflow.log_param("test_from", split.cut.isoformat())
 
 
-def _log_evaluation(booster: xgb.Booster, split: _Split, dataset: Dataset) -> dict[str, float]:
+def _log_evaluation(booster: xgb.Booster, split: Split, dataset: Dataset) -> dict[str, float]:
     import mlflow
 
     label = split.test.column(LABEL).to_numpy()
