@@ -86,8 +86,8 @@ def test_a_feature_that_is_null_in_every_row_trains_no_tree_and_is_refused_by_th
     rows = table(label, a=[float(k % 5) for k in range(200)], none=[None] * 200)
     booster = fit(rows, features=["a", "none"], label="label", parameters={"min_child_weight": 0}, rounds=3, seed=7)
     assert "none" not in booster.get_score()
-    facts = feature_facts(rows, rows, features=["a", "none"], label="label")
-    known = Evidence(rows=200, outcomes=(100, 100), metrics={}, features=facts)
+    facts = feature_facts(rows, rows, features=["a", "none"], outcomes=[np.array(label)])
+    known = Evidence(rows=200, outcomes={"negative": 100, "positive": 100}, metrics={}, features=facts)
     checks = {check.name: check for check in judge(Gate(), known).checks}
     assert not checks["content"].passed
     assert "none (missing in all rows); is their stream ingested?" in checks["content"].sentence
@@ -108,7 +108,7 @@ def test_facts_of_features() -> None:
         [0, 1, 0, 1], full=[1, 2, 3, 4], half=[1, 2, 3, None], same=[1, 2, 3, 4], none=[1, 2, 3, 4], gone=[None] * 4
     )
     names = ["full", "half", "same", "none", "gone"]
-    found = feature_facts(train, test, features=names, label="label")
+    found = feature_facts(train, test, features=names, outcomes=[np.array([0, 1, 0, 1])])
     assert [one.name for one in found] == names
     assert [one.missing for one in found] == [0, 0.5, 0, 1, 1]
     assert [one.empty for one in found] == [False, False, False, True, True]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headrace.errors import TrainingError
-from headrace.training.dataset import LABEL_KNOWN_AT
+from headrace.training.dataset import GROUP, LABEL_KNOWN_AT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +28,7 @@ class Split:
 def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
     """The newest ``share`` of the requests tests; the rest, as far as its outcome was known when the test began, trains.
 
+    Where there are groups, only those test that have no row in the older part.
     Raises TrainingError where there are fewer rows than twice ``gate_rows``.
     """
     import pyarrow as pa
@@ -43,6 +44,9 @@ def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
         )
     cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
     test = rows.filter(pc.greater_equal(rows.column("at"), cut))
+    if GROUP in rows.column_names:
+        older = rows.filter(pc.less(rows.column("at"), cut)).column(GROUP)
+        test = test.filter(pc.invert(pc.is_in(test.column(GROUP), value_set=older.combine_chunks())))
     return Split(known_before(rows, cut.as_py()), test, cut.as_py())
 
 
