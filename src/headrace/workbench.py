@@ -119,7 +119,8 @@ class Workbench:
         return read_accepted_stream(self.spark, self._events(stream))
 
     def predictions(self) -> DataFrame:
-        """``id``, ``at`` (T), ``probability``, ``model_version``, the feature values used, ``degraded``, ``scored_at``.
+        """``id``, ``at`` (T), the answer (``probability`` of a condition), ``model_version``, the feature values used,
+        ``degraded``, ``scored_at``.
 
         Raises StorageError where nothing was scored yet.
         """

@@ -378,9 +378,9 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
     ),
     "an unknown metric": (
         "    metric: auc",
-        "    metric: accuracy",
+        "    metric: precision",
         0,
-        "model.gate.metric: input should be 'auc', 'average_precision', 'brier' or 'log_loss', got 'accuracy'",
+        "model.gate.metric: input should be 'auc', 'average_precision', 'brier', 'log_loss',",
     ),
     "a secret in clear": (
         "  bootstrap_servers: ${HEADRACE_KAFKA:-embedded}",

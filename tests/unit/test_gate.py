@@ -37,7 +37,7 @@ def evidence(challenger: dict[str, float], **more: object) -> Evidence:
     metrics = {name: sure(value) for name, value in challenger.items()}
     known = {
         "rows": 5000,
-        "outcomes": (4000, 1000),
+        "outcomes": {"negative": 4000, "positive": 1000},
         "metrics": metrics,
         "features": (PLAIN,),
         "calibration_error": 0.01,
@@ -159,7 +159,7 @@ def test_a_metric_that_decides_and_is_no_number_fails_without_any_bound() -> Non
 
 @pytest.mark.parametrize("outcomes", [(5000, 0), (0, 5000), (4991, 9)])
 def test_too_few_of_one_outcome_fail(outcomes: tuple[int, int]) -> None:
-    said = refused(Gate(), outcomes=outcomes)
+    said = refused(Gate(), outcomes=dict(zip(("negative", "positive"), outcomes, strict=True)))
     assert list(said) == ["outcomes"]
     assert f"{outcomes[1]} positive and {outcomes[0]} negative outcomes" in said["outcomes"]
 

@@ -61,7 +61,7 @@ def test_a_first_model_is_measured_on_all_test_rows() -> None:
     auc = roc_auc_score(label, predict(fitted(TRAIN), TEST, features=FEATURES))
     assert found.metrics["auc"].value == pytest.approx(auc)
     assert found.metrics["auc"].low < auc < found.metrics["auc"].high
-    assert (found.rows, found.outcomes) == (1200, (1200 - label.sum(), label.sum()))
+    assert (found.rows, found.outcomes) == (1200, {"negative": 1200 - label.sum(), "positive": label.sum()})
     assert (found.rival, found.latency_ms) == (None, None)
     assert judge(GATE, found).passed, judge(GATE, found).refusals
     assert gathered() == found, "the same rows, models and seed give the same evidence"

@@ -50,6 +50,11 @@ def scored_outcomes(spark: SparkSession, pipeline: Pipeline) -> DataFrame:
     spec = pipeline.spec
     if spec.label is None or spec.model is None:
         raise SpecError(f"{pipeline.file} declares no label and model; there is nothing to compare predictions with")
+    if spec.model.kind != "binary":
+        raise SpecError(
+            f"{pipeline.file} declares a {spec.model.kind} model; predictions are held against outcomes of binary ones only, so "
+            "join the table of predictions with the label's stream yourself"
+        )
     layout = Layout(spec.lake.root)
     told = outcomes(read_accepted(spark, layout.events(spec.label.stream)), label=spec.label)
     usable = F.lit(True)

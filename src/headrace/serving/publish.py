@@ -12,9 +12,11 @@ from headrace.errors import BrokerError
 from headrace.ingest.checkpoint import Checkpoint
 from headrace.ingest.source import client_settings, spark_options, unreachable
 from headrace.lake import files
+from headrace.serving.answers import answer_fields
+from headrace.spec.kinds import Kind
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
 TIMEOUT_S = 10.0
@@ -41,19 +43,16 @@ def ensure_topic(topic: str, *, broker: Broker, partitions: int = 2) -> None:
 
 
 def start_publishing(
-    spark: SparkSession, *, predictions: str, checkpoint: str, topic: str, broker: Broker, trigger_seconds: float
+    spark: SparkSession, *, predictions: str, checkpoint: str, topic: str, broker: Broker, trigger_seconds: float,
+    kind: Kind = "binary",
 ) -> StreamingQuery:  # fmt: skip
-    """Send every committed prediction to the topic: key ``id``, value JSON ``{id, at, probability, model_version, degraded}``.
+    """Send every committed prediction to the topic, as :func:`records` has it. ``kind``: of the model.
 
     At least once; a repeated record is the same answer under the same id.
     """
     rows = spark.readStream.format("delta").option("skipChangeCommits", "true").load(predictions)  # an erasure
-    value = F.to_json(
-        F.struct("id", "at", "probability", "model_version", "degraded"),
-        {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"},
-    )
     writer = (
-        rows.select(F.col("id").cast("binary").alias("key"), value.cast("binary").alias("value"))
+        records(rows, kind=kind)
         .writeStream.queryName("publish")
         .format("kafka")
         .option("kafka.bootstrap.servers", broker.bootstrap)
@@ -64,6 +63,15 @@ def start_publishing(
     for name, setting in spark_options(broker.options).items():
         writer = writer.option(name, setting)
     return writer.start()
+
+
+def records(predictions: DataFrame, *, kind: Kind) -> DataFrame:
+    """``key``: the id; ``value``: JSON ``{id, at, probability, model_version, degraded}``, or another answer."""
+    answer = [field.name for field in answer_fields(kind)]
+    value = F.to_json(
+        F.struct("id", "at", *answer, "model_version", "degraded"), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"}
+    )
+    return predictions.select(F.col("id").cast("binary").alias("key"), value.cast("binary").alias("value"))
 
 
 def first_unpublished(spark: SparkSession, *, checkpoint: str) -> int:

@@ -64,7 +64,7 @@ def start_scoring(
     published = layout.checkpoint(f"score/{name}/publish")
     try:
         create_table(
-            spark, layout.predictions(name), schema=predictions_schema(features), statistics=("at", "score_batch")
+            spark, layout.predictions(name), schema=predictions_schema(features, model.kind), statistics=("at", "score_batch")
         )  # fmt: skip
         release.enter_context(telling_silence(broker, notify=notify))
         release.enter_context(leased(spark, layout.predictions(name), what=f"serving/{name}", notify=notify))
@@ -77,7 +77,7 @@ def start_scoring(
         )  # fmt: skip
         publishing = start_publishing(
             spark, predictions=layout.predictions(name), checkpoint=published,
-            topic=scoring.topic, broker=broker, trigger_seconds=trigger_seconds,
+            topic=scoring.topic, broker=broker, trigger_seconds=trigger_seconds, kind=model.kind,
         )  # fmt: skip
     except BaseException:
         release.close()

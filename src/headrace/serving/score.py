@@ -23,7 +23,9 @@ from headrace.features.categories import NONE, Vocabularies
 from headrace.features.compute import lookback_seconds
 from headrace.features.knowledge import features_as_known, known_from
 from headrace.lake.tables import read_accepted
+from headrace.serving.answers import answer_columns, answer_fields
 from headrace.spec.features import Features
+from headrace.spec.kinds import Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,13 +54,13 @@ class FeatureTables:
         }
 
 
-def predictions_schema(features: Features) -> StructType:
-    """Columns of the predictions table: the answer, who gave it, and the feature values that it used."""
+def predictions_schema(features: Features, kind: Kind = "binary") -> StructType:
+    """Columns of the predictions table: the answer (by the kind of model), who gave it, and the feature values that it used."""
     return StructType(
         [
             StructField("id", StringType()),
             StructField("at", TimestampType()),
-            StructField("probability", DoubleType()),
+            *answer_fields(kind),
             StructField("model_version", IntegerType()),
             *(StructField(name, DoubleType()) for name in features.names),
             StructField("degraded", BooleanType()),
@@ -91,14 +93,12 @@ def score(
     rows = features_as_known(
         requests, known, features=features, since=first, released=released, vocabularies=vocabularies
     )
-    schema = predictions_schema(features)
-    answered = rows.mapInArrow(
-        _predictor(model), StructType([*rows.schema.fields, StructField("probability", DoubleType())])
-    )
+    schema, answer = predictions_schema(features, model.task.kind), answer_fields(model.task.kind)
+    answered = rows.mapInArrow(_predictor(model), StructType([*rows.schema.fields, *answer]))
     return answered.select(
         "id",
         "at",
-        "probability",
+        *(field.name for field in answer),
         F.lit(model.version).alias("model_version"),
         *features.names,
         F.lit(degraded).alias("degraded"),
@@ -109,7 +109,7 @@ def score(
 
 def _predictor(model: RegisteredModel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     booster = bytes(model.booster.save_raw("ubj"))
-    columns = list(model.features)
+    columns, task, names = list(model.features), model.task, [field.name for field in answer_fields(model.task.kind)]
 
     def answer(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -122,7 +122,9 @@ def _predictor(model: RegisteredModel) -> Callable[[Iterable[pa.RecordBatch]], I
             table = pa.Table.from_batches([batch])
             if not table.num_rows:
                 continue
-            probability = pa.array(loaded.predict(xgb.DMatrix(table.select(columns))), pa.float64())
-            yield from table.append_column("probability", probability).combine_chunks().to_batches()
+            answers = loaded.predict(xgb.DMatrix(table.select(columns)))
+            for name, told in zip(names, answer_columns(answers, kind=task.kind, classes=task.classes), strict=True):
+                table = table.append_column(name, told)
+            yield from table.combine_chunks().to_batches()
 
     return answer

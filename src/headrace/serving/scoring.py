@@ -250,6 +250,7 @@ class Scoring:
                     f"model {loaded.name} version {version} was trained on other features than the pipeline file declares; "
                     "train anew, or score with the file that trained it"
                 )
+            require_kind(loaded, self._model)
             self._vocabularies = model_vocabularies(
                 self._spark, self._pipeline, self._features, loaded, broker=self._broker
             )
@@ -266,6 +267,15 @@ class Scoring:
             self._reminded = time.monotonic()
             newest = self._waiting[max(self._waiting)]
             self._notify(f"waiting for ingest: {self._alignment.behind(newest.fence)}; is headrace ingest running?")
+
+
+def require_kind(loaded: registry.RegisteredModel, declared: Model) -> None:
+    """Raise ModelError where a version learned something else than the pipeline file declares: its answers have other columns."""
+    if loaded.task.kind != declared.kind:
+        raise ModelError(
+            f"model {loaded.name} version {loaded.version} is a {loaded.task.kind} model, and the pipeline file declares a "
+            f"{declared.kind} one; score with the file that trained it, or train under a model.name of its own"
+        )
 
 
 def sections(pipeline: Pipeline) -> tuple[Features, Model, SpecScoring]:

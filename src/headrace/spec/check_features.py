@@ -102,12 +102,14 @@ def _check_label(label: Label, tables: dict[str, dict[str, str]], document: Docu
     known = tables[label.stream]
     if label.by not in known:
         yield document.problem(f"no column {label.by!r} in stream {label.stream!r}", "label", "by")
-    conditions = [("where", label.where), ("positive", label.positive)]
+    conditions = [("where", label.where), ("positive", label.positive), ("value", label.value)]
     for name, sql in conditions:
         if sql is not None:
             yield from _check_sql(sql, known, document, ("label", name))
     for name, sql in label.excluded.items():
         yield from _check_sql(sql, known, document, ("label", "excluded", name))
+    if label.group is not None and label.group not in known:
+        yield document.problem(f"no column {label.group!r} in stream {label.stream!r}", "label", "group")
 
 
 def _check_sql(sql: str, known: Iterable[str], document: Document, key: Key) -> Iterable[Problem]:

@@ -62,8 +62,9 @@ def _label(pipeline: Pipeline) -> Iterator[Use]:
     if label is None:
         return
     yield label.stream, {label.by}, False, ("label", "by")
-    for name, sql in [("where", label.where), ("positive", label.positive)]:
+    for name, sql in [("where", label.where), ("positive", label.positive), ("value", label.value)]:
         yield label.stream, _columns(sql), False, ("label", name)
+    yield label.stream, {label.group or ""}, False, ("label", "group")
     for name, sql in label.excluded.items():
         yield label.stream, _columns(sql), False, ("label", "excluded", name)
 

@@ -85,7 +85,14 @@ class Label(Section):
     stream: Name
     where: str | None = Field(default=None, description="which rows tell the outcome")
     by: str = Field(description="column equal to the request's id")
-    positive: str = Field(description="SQL condition; null (as for a diverted flight) excludes the request")
+    positive: str | None = Field(
+        default=None, description="SQL condition; null (as for a diverted flight) excludes the request"
+    )
+    value: str | None = Field(
+        default=None,
+        description="in place of positive: SQL expression, a number (regression, ranking) or a class (a text)",
+    )
+    group: str | None = Field(default=None, description="of a ranking: the column that names a row's group")
     excluded: dict[Name, str] = Field(default={}, description="reason: SQL condition on rows that exclude a request")
 
 

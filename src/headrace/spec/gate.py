@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from headrace.spec.section import Duration, Name, Section
 
-Metric = Literal["auc", "average_precision", "brier", "log_loss"]
+Metric = Literal[
+    "auc", "average_precision", "brier", "log_loss", "rmse", "mae", "r2", "accuracy", "macro_auc", "ndcg_10"
+]  # fmt: skip
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Ceiling = Annotated[float, Field(gt=0.5, le=1)]
 """Of an AUC: 0.5 is chance."""
@@ -35,7 +37,9 @@ class Slice(Section):
 class Gate(Section):
     """What a challenger must show before the alias moves to it. A metric that is missing or not a number fails."""
 
-    metric: Metric = Field(default="auc", description="challenger against champion, on the same rows")
+    metric: Metric = Field(
+        default="auc", description="challenger against champion, on the same rows; by default the first of its kind"
+    )
     tolerance: Annotated[float, Field(ge=0)] = Field(
         default=0.01, description="how much worse than the champion, in the metric's unit, still passes"
     )
@@ -48,7 +52,9 @@ class Gate(Section):
     draw_by: Duration | None = Field(
         default=None, description="rows of one such stretch of time hang together and are drawn together: 1d"
     )
-    floors: dict[Metric, float] = Field(default={}, description="at least (brier and log_loss: at most) this value")
+    floors: dict[Metric, float] = Field(
+        default={}, description="at least (brier, log_loss, rmse and mae: at most) this value"
+    )
     leakage_ceiling: Ceiling | None = Field(
         default=None, description="an AUC above this means that a feature knows the outcome"
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from headrace.spec.continuous import Continuous
 from headrace.spec.gate import Gate, Metric
+from headrace.spec.kinds import KINDS, METRICS_OF, Kind, kind_of, objective_of
 from headrace.spec.search import NOT_SEARCHED, SAME, Search
 from headrace.spec.section import Section, Size, size_in_bytes
 
@@ -78,11 +79,25 @@ class Model(Section):
     gate: Gate = Gate()
     continuous: Continuous | None = Field(default=None, description="train as labels arrive")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _decided_by_a_metric_of_its_kind(cls, data: Any) -> Any:
+        """The gate's metric, where none is declared."""
+        if not isinstance(data, dict):
+            return data
+        gate, parameters = data.get("gate", {}), data.get("parameters")
+        kind = KINDS.get(objective_of(parameters)) if isinstance(parameters, dict) else None
+        if kind in (None, "binary") or not isinstance(gate, dict) or "metric" in gate:
+            return data
+        return {**data, "gate": {**gate, "metric": METRICS_OF[kind][0]}}
+
     @field_validator("parameters")
     @classmethod
     def _known(cls, parameters: dict[str, float | int | str | bool]) -> dict[str, float | int | str | bool]:
         for name in parameters:
             _require_known(name)
+        if objective_of(parameters) not in KINDS:
+            raise ValueError(f"objective: expected one of {', '.join(KINDS)}")
         return parameters
 
     @model_validator(mode="after")
@@ -115,6 +130,11 @@ class Model(Section):
                 "parameters.objective: continuous training is for outcomes of two classes; remove one of the two"
             )
         return self
+
+    @property
+    def kind(self) -> Kind:
+        """What it learns, by its objective."""
+        return kind_of(self.parameters)
 
     @property
     def memory_bytes(self) -> int:

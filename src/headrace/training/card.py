@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from headrace.spec.gate import Metric
+from headrace.spec.kinds import METRICS_OF
 from headrace.spec.pipeline import Pipeline
 from headrace.training.evidence import Evidence, Rival, Segment
 from headrace.training.gate import Verdict
 from headrace.training.page import PASSED, REFUSED, Block, Code, Grid, Heading, Picture, Sentence
 from headrace.training.plots import gains_plot
-from headrace.training.resample import LOWER_IS_BETTER, METRICS, Interval
+from headrace.training.resample import LOWER_IS_BETTER, Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMES = {"auc": "AUC (ROC)", "average_precision": "average precision", "brier": "Brier score", "log_loss": "log loss"}
+_NAMES = {
+    "auc": "AUC (ROC)", "average_precision": "average precision", "brier": "Brier score", "log_loss": "log loss",
+    "rmse": "root mean squared error", "mae": "mean absolute error", "r2": "R squared", "accuracy": "accuracy",
+    "macro_auc": "AUC (mean of the classes, each against all others)", "ndcg_10": "NDCG of the first 10 of a group",
+}  # fmt: skip
+_PREDICTS = {
+    "binary": "the probability that stream {stream} will tell: {label}",
+    "regression": "what stream {stream} will tell as {label}",
+    "multiclass": "the probabilities of each class that stream {stream} can tell as {label}",
+    "ranking": "the order, by what stream {stream} will tell as {label}, of the rows with one {group}",
+}
 _MOST_FEATURES = 30
 
 
@@ -41,7 +53,8 @@ class Card:
     evidence: Evidence
     verdict: Verdict
     importance: Mapping[str, float]
-    calibration: Figure
+    calibration: Figure | None
+    """None where predictions are no probabilities."""
     importance_plot: Figure
 
     @property
@@ -66,12 +79,8 @@ def blocks(card: Card) -> Iterator[Block]:
     rows = [[PASSED if one.passed else REFUSED, one.name, one.sentence] for one in card.verdict.checks]
     yield Grid(["verdict", "check", "what was seen"], rows)
     yield from _segments(card)
-    yield Heading("Calibration")
-    error = card.evidence.calibration_error
-    yield Sentence(
-        f"Mean distance of predicted probability and observed share, over tenths of the test rows: {_figure(error)}."
-    )
-    yield Picture("calibration.png", "Predicted probability against observed share", card.calibration)
+    if card.calibration is not None:
+        yield from _calibration(card, card.calibration)
     yield from _features(card)
     yield from _way_back(card)
 
@@ -84,10 +93,13 @@ def _purpose(card: Card) -> Iterator[Block]:
     features, label, model = spec.features, spec.label, spec.model
     if features is None or label is None or model is None:
         return
+    predicts = _PREDICTS[model.kind].format(
+        stream=label.stream, label=label.value if label.positive is None else label.positive, group=label.group
+    )
     told = f" where {label.where}" if label.where else ""
     rows = [
         ["asked by", f"records of stream {features.requests}, at the time at which they are known"],
-        ["predicts", f"the probability that stream {label.stream} will tell: {label.positive}{told}"],
+        ["predicts", f"{predicts}{told}"],
         ["is", f"gradient boosting (XGBoost), {model.rounds} rounds, seed {model.seed}"],
         ["is not for", "requests of another kind than those that it was tested on"],
     ]
@@ -95,14 +107,13 @@ def _purpose(card: Card) -> Iterator[Block]:
 
 
 def _data(card: Card) -> Iterator[Block]:
-    evidence, positive = card.evidence, card.evidence.outcomes[1]
-    share = f"{positive / evidence.rows:.1%}" if evidence.rows else "unknown"
+    evidence = card.evidence
     yield Heading("Data")
     rows = [
         ["known before", f"{card.as_of:%Y-%m-%d %H:%M} UTC"],
         ["training rows", f"{card.train_rows:,}"],
         ["test rows", f"{evidence.rows:,}"],
-        ["of these positive", f"{positive:,} ({share})"],
+        *_outcomes(evidence),
         ["first test row", f"{card.test_from:%Y-%m-%d %H:%M} UTC"],
         *([f"left out: {reason}", f"{count:,}"] for reason, count in card.excluded.items()),
         *([f"table events/{stream}", f"version {version}"] for stream, version in card.tables.items()),
@@ -112,6 +123,14 @@ def _data(card: Card) -> Iterator[Block]:
         ["code", card.code],
     ]
     yield Grid(["", ""], rows)
+
+
+def _outcomes(evidence: Evidence) -> list[list[str]]:
+    if evidence.kind == "ranking":
+        return [["groups that can tell a good order", f"{evidence.outcomes['groups']:,}"]]
+    shown = {name: rows for name, rows in evidence.outcomes.items() if evidence.kind != "binary" or name == "positive"}
+    rows = evidence.rows or 1
+    return [[f"of these {name}", f"{count:,} ({count / rows:.1%})"] for name, count in shown.items()]
 
 
 def _metrics(card: Card) -> Iterator[Block]:
@@ -124,7 +143,7 @@ def _metrics(card: Card) -> Iterator[Block]:
     )
     rows = [
         [_NAMES[name], *_interval(evidence.metrics.get(name)), "less" if name in LOWER_IS_BETTER else "more"]
-        for name in METRICS
+        for name in METRICS_OF[evidence.kind]
     ]
     yield Grid(["metric", "value", "from", "to", "better is"], rows)
     if rival is None:
@@ -135,15 +154,17 @@ def _metrics(card: Card) -> Iterator[Block]:
         f"Both on the {rival.rows:,} test rows that neither was trained on, and on the same draws of them. The difference is what "
         "this version is better by."
     )
-    yield Grid(["metric", "this version", "champion", "difference", "from", "to"], _against(rival))
-    if rival.gains[gate.metric].known:
+    yield Grid(
+        ["metric", "this version", "champion", "difference", "from", "to"], _against(rival, METRICS_OF[evidence.kind])
+    )
+    if rival.other_kind is None and rival.gains[gate.metric].known:
         figure = gains_plot(evidence, metric=gate.metric, tolerance=gate.tolerance)
         yield Picture("difference.png", "What this version is better by, with its interval", figure)
 
 
-def _against(rival: Rival) -> list[list[str]]:
+def _against(rival: Rival, metrics: Iterable[Metric]) -> list[list[str]]:
     found: list[list[str]] = []
-    for name in METRICS:
+    for name in metrics:
         ours, theirs = _figure(rival.challenger.get(name)), _figure(rival.metrics.get(name))
         found.append([_NAMES[name], ours, theirs, *_interval(rival.gains.get(name), sign="+")])
     return found
@@ -156,8 +177,8 @@ def _segments(card: Card) -> Iterator[Block]:
         return
     yield Heading("Slices")
     yield Sentence(
-        f"{_NAMES[model.gate.metric]} by segment. One with fewer than {model.gate.minimum_support} rows, or "
-        f"{model.gate.minimum_outcomes} of either outcome, is shown and not judged."
+        f"{_NAMES[model.gate.metric]} by segment. One with fewer than {model.gate.minimum_support} rows"
+        f"{f', or {model.gate.minimum_outcomes} of an outcome,' if evidence.outcomes else ''} is shown and not judged."
     )
     rows = [_segment(one) for one in evidence.segments]
     yield Grid(["slice", "segment", "rows", "this version", "champion", "difference", "from", "to"], rows)
@@ -168,6 +189,16 @@ def _segment(one: Segment) -> list[str]:
         one.slice, one.name, f"{one.rows:,}", _figure(one.challenger), _figure(one.champion),
         *(_interval(one.gain, sign="+") if one.supported else ("too few", "", "")),
     ]  # fmt: skip
+
+
+def _calibration(card: Card, figure: Figure) -> Iterator[Block]:
+    yield Heading("Calibration")
+    of = ", of the most probable class" if card.evidence.kind == "multiclass" else ""
+    error = _figure(card.evidence.calibration_error)
+    yield Sentence(
+        f"Mean distance of predicted probability and observed share{of}, over tenths of the test rows: {error}."
+    )
+    yield Picture("calibration.png", "Predicted probability against observed share", figure)
 
 
 def _features(card: Card) -> Iterator[Block]:

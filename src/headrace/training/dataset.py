@@ -24,7 +24,8 @@ from headrace.training.witness import require_sent_in_time
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row, SparkSession
 
-LABEL, LABEL_KNOWN_AT = "label", "label_known_at"
+LABEL, LABEL_KNOWN_AT, GROUP = "label", "label_known_at", "label_group"
+_TEXTS = ("string", "varchar", "char")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Dataset:
     """Labelled rows and where they come from."""
 
     frame: DataFrame
-    """``id string``, ``at timestamp``, the features (``double``), ``label int`` (0 or 1), ``label_known_at timestamp``."""
+    """``id string``, ``at timestamp``, the features (``double``), ``label``, ``label_known_at timestamp``, and, where groups are
+    declared, ``label_group string``. ``label`` is an ``int`` (0 or 1) of a condition, a ``double`` or a ``string`` of a value.
+    """  # fmt: skip
     features: tuple[str, ...]
     excluded: dict[str, int]
     """Requests before the cut-off that are not in ``frame``, by reason."""
@@ -90,10 +93,11 @@ def build_dataset(
 
 
 def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:
-    """One row per request that has an outcome or is excluded: ``id``, ``label int``, ``label_known_at``, the exclusions.
+    """One row per request that has an outcome or is excluded: ``id``, ``label``, ``label_known_at``, ``label_group`` where groups
+    are declared, the exclusions.
 
     Of several rows that tell the outcome, the newest known counts (a correction).
-    """
+    """  # fmt: skip
     holds = F.lit(True) if label.where is None else F.coalesce(F.expr(checked(label.where)), F.lit(False))
     exclusions = {
         f"__excluded_{name}": F.max(F.coalesce(F.expr(checked(sql)), F.lit(False))).over(W.partitionBy(label.by))
@@ -106,7 +110,9 @@ def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:
         F.col("kafka_offset").desc(),
     )
     newest = W.partitionBy(label.by).orderBy(*newest_first)
-    told = F.when(holds, F.expr(checked(label.positive)).cast("int"))
+    group = [] if label.group is None else [F.col(label.group).cast("string").alias(GROUP)]
+    usable = holds if label.group is None else holds & F.col(label.group).isNotNull()
+    told = F.when(usable, _told(rows, label))
     return (
         rows.withColumns({**exclusions, "__told": holds, LABEL: told})
         .withColumn("__nth", F.row_number().over(newest))
@@ -115,9 +121,19 @@ def outcomes(rows: DataFrame, *, label: Label) -> DataFrame:
             F.col(label.by).cast("string").alias("id"),
             LABEL,
             F.when(F.col("__told"), known_from(rows)).alias(LABEL_KNOWN_AT),
+            *group,
             *exclusions,
         )
     )
+
+
+def _told(rows: DataFrame, label: Label) -> Column:
+    """The outcome that a row tells: 0 or 1, or a value as ``double`` or ``string``, by the type of its expression."""
+    if label.positive is not None:
+        return F.expr(checked(label.positive)).cast("int")
+    value = F.expr(checked(label.value or ""))
+    kind = rows.select(value.alias(LABEL)).schema[LABEL].dataType.typeName()
+    return value.cast("string") if kind in _TEXTS else value.cast("double")
 
 
 def outcome_counts(requests: DataFrame, id_column: str, outcome: DataFrame, label: Label) -> list[Row]:

@@ -91,6 +91,7 @@ def prediction_difference(
     apart = np.abs(
         predict(registered, rows, features=features).astype(float) - predict(rebuilt, rows, features=features)
     )
+    apart = apart.reshape(len(apart), -1).max(axis=1) if apart.size else apart
     most = float(apart.max()) if len(apart) else 0.0
     return Difference(
         "predictions",

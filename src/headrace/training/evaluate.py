@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headrace.spec.gate import Metric
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,6 +26,47 @@ def metrics(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
         "brier": float(brier_score_loss(label, probability)),
         "log_loss": float(log_loss(label, np.clip(probability, 1e-7, 1 - 1e-7))),
     }
+
+
+def regression_metrics(label: np.ndarray, prediction: np.ndarray) -> dict[Metric, float]:
+    """``rmse`` and ``mae`` in the label's unit, and ``r2``; that is NaN where all labels are the same."""
+    error, spread = prediction.astype(np.float64) - label, float(((label - label.mean()) ** 2).sum())
+    return {
+        "rmse": float(np.sqrt((error**2).mean())),
+        "mae": float(np.abs(error).mean()),
+        "r2": 1 - float((error**2).sum()) / spread if spread else float("nan"),
+    }
+
+
+def class_metrics(label: np.ndarray, probabilities: np.ndarray) -> dict[Metric, float]:
+    """``macro_auc`` (the mean of each class's AUC against all others; NaN where one is absent), ``accuracy``, ``log_loss``."""
+    from sklearn.metrics import roc_auc_score
+
+    classes = range(probabilities.shape[1])
+    whole = len(np.unique(label)) == len(classes) > 1
+    said = np.clip(probabilities[np.arange(len(label)), label].astype(np.float64), 1e-7, 1)
+    return {
+        "macro_auc": float(np.mean([roc_auc_score(label == k, probabilities[:, k]) for k in classes]))
+        if whole
+        else float("nan"),
+        "accuracy": float((probabilities.argmax(axis=1) == label).mean()),
+        "log_loss": float(-np.log(said).mean()),
+    }
+
+
+def ndcg(relevance: np.ndarray, score: np.ndarray, *, best: int) -> float:
+    """The discounted gain of the ``best`` first places of one group, as a share of the best order's (Jarvelin and Kekalainen 2002).
+
+    The gain of a relevance r is 2^r - 1, as XGBoost has it. Rows with one score share their places' gain. NaN where nothing is
+    relevant.
+    """
+    gain = np.exp2(relevance.astype(np.float64)) - 1
+    discount = 1 / np.log2(np.arange(len(gain)) + 2)
+    discount[best:] = 0
+    ideal = float(np.sort(gain)[::-1] @ discount)
+    _, place, rows = np.unique(-score, return_inverse=True, return_counts=True)
+    shared = np.bincount(place, weights=gain) / rows
+    return float(np.repeat(shared, rows) @ discount) / ideal if ideal else float("nan")
 
 
 def calibration(label: np.ndarray, probability: np.ndarray) -> list[tuple[float, float, int]]:

@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from headrace.spec.gate import Metric
+from headrace.spec.kinds import Kind
 from headrace.training.quality import FeatureFacts
 from headrace.training.resample import Interval
+from headrace.training.task import BINARY, Task
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -27,6 +29,7 @@ class Champion:
     """T of the first row that it was not trained on (UTC); None where its run does not say."""
     parameters: str = ""
     """Versions of the published parameters that it was trained with (headrace.parameters.used)."""
+    task: Task = BINARY
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Rival:
     gains: Mapping[Metric, Interval]
     lacking: tuple[str, ...] = ()
     """Features that it needs and that are declared no more; then nothing of it is known."""
+    other_kind: Kind | None = None
+    """What it predicts, where that is not what the challenger predicts; then nothing of it is known."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ class Evidence:
 
     rows: int
     """Test rows."""
-    outcomes: tuple[int, int]
-    """Test rows with a negative and with a positive outcome."""
+    outcomes: Mapping[str, int]
+    """Test rows by outcome (``negative``, ``positive``, or a class); of a ranking the ``groups`` that can tell; none of numbers."""
     metrics: Mapping[Metric, Interval]
     features: tuple[FeatureFacts, ...] = ()
     calibration_error: float = math.nan
@@ -75,3 +80,4 @@ class Evidence:
     rival: Rival | None = None
     """None where there is no champion yet."""
     segments: tuple[Segment, ...] = ()
+    kind: Kind = "binary"

@@ -6,7 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headrace.spec.kinds import objective_of
+from headrace.training.dataset import GROUP
 from headrace.training.folds import newest_share
+from headrace.training.task import by_group, group_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
     from headrace.spec.model import Model
 
 DEFAULTS: dict[str, Any] = {"objective": "binary:logistic", "tree_method": "hist", "max_depth": 6, "eta": 0.1}
-STOPS_BY = {"auc": "auc", "average_precision": "aucpr", "brier": "logloss", "log_loss": "logloss"}
+_STOPS_BY = {
+    "auc": "auc", "average_precision": "aucpr", "brier": "logloss", "log_loss": "logloss", "rmse": "rmse", "mae": "mae",
+    "r2": "rmse", "accuracy": "merror", "macro_auc": "auc", "ndcg_10": "ndcg@10",
+}  # fmt: skip
 """Metric of the gate to the one that XGBoost watches while it boosts."""
 MAX_BIN = 256
 """XGBoost's own default."""
@@ -49,6 +55,12 @@ def boosted(
     return xgb.train(dict(settings), data, num_boost_round=rounds)
 
 
+def stops_by(metric: str, parameters: Mapping[str, Any]) -> str:
+    """The metric that XGBoost watches while it boosts, for one of the gate's."""
+    several = objective_of(parameters) == "multi:softprob" and metric == "log_loss"
+    return "mlogloss" if several else _STOPS_BY[metric]
+
+
 def rounds_for(
     rows: pa.Table, *, features: Sequence[str], label: str, model: Model, parameters: Mapping[str, Any], rounds: int
 ) -> int:
@@ -74,7 +86,7 @@ def rounds_that_gain(
     fold, bins = newest_share(rows, share=share), max_bin(parameters)
     train = matrix(rows.take(fold.train), features=features, label=label, max_bin=bins)
     newest = matrix(rows.take(fold.validation), features=features, label=label, max_bin=bins, like=train)
-    watched = {**settings(parameters, seed=seed), "eval_metric": STOPS_BY[metric]}
+    watched = {**settings(parameters, seed=seed), "eval_metric": stops_by(metric, parameters)}
     booster = xgb.train(
         watched, train, num_boost_round=most, evals=[(newest, "newest")], early_stopping_rounds=patience, verbose_eval=False
     )  # fmt: skip
@@ -90,12 +102,14 @@ def matrix(
     like: xgb.QuantileDMatrix | None = None,
     threads: int | None = None,
 ) -> xgb.QuantileDMatrix:
-    """The rows as XGBoost holds them; ``like``: with the bins of the rows that are trained on."""
+    """The rows as XGBoost holds them, group after group where there are groups; ``like``: with the bins of what is trained on."""
     import xgboost as xgb
 
+    rows = by_group(rows)
+    groups = group_numbers(rows) if GROUP in rows.column_names else None
     return xgb.QuantileDMatrix(
-        rows.select(list(features)), label=rows.column(label).to_numpy(), max_bin=max_bin, ref=like, nthread=threads
-    )
+        rows.select(list(features)), label=rows.column(label).to_numpy(), max_bin=max_bin, ref=like, nthread=threads, qid=groups
+    )  # fmt: skip
 
 
 def max_bin(parameters: Mapping[str, Any]) -> int:
@@ -104,7 +118,7 @@ def max_bin(parameters: Mapping[str, Any]) -> int:
 
 
 def predict(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> np.ndarray:
-    """The probability of a positive outcome, one ``float32`` per row."""
+    """One ``float32`` per row, the probability of a positive outcome or a number; of several classes a column for each."""
     import xgboost as xgb
 
     return booster.predict(xgb.DMatrix(rows.select(list(features))))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from headrace.spec.gate import Gate, Metric
+from headrace.spec.kinds import AUC_OF
 from headrace.training.evidence import Evidence, Rival, Segment
 from headrace.training.quality import FeatureFacts
 from headrace.training.resample import LOWER_IS_BETTER, Interval
@@ -43,16 +44,17 @@ class Verdict:
 
 def judge(gate: Gate, evidence: Evidence) -> Verdict:
     """Hold what a challenger showed against everything that the pipeline file asks for."""
-    auc = _value(evidence, "auc")
+    auc_name = AUC_OF.get(evidence.kind)
     checks = [
         _rows(gate, evidence),
-        _outcomes(gate, evidence),
+        *([] if evidence.kind == "regression" else [_outcomes(gate, evidence)]),
         _metric(gate.metric, _value(evidence, gate.metric)),
         *(_floor(metric, bound, _value(evidence, metric)) for metric, bound in gate.floors.items()),
     ]
-    if gate.leakage_ceiling is not None:
-        checks.append(_ceiling(gate.leakage_ceiling, auc))
-    checks += [_alone(gate, evidence.features), _constant(gate, evidence.features), _missing(gate, evidence.features)]
+    if gate.leakage_ceiling is not None and auc_name is not None:
+        checks.append(_ceiling(gate.leakage_ceiling, auc_name, _value(evidence, auc_name)))
+    checks += [] if auc_name is None else [_alone(gate, evidence.features)]
+    checks += [_constant(gate, evidence.features), _missing(gate, evidence.features)]
     if gate.calibration_ceiling is not None:
         checks.append(
             _at_most("calibration", "the calibration error", evidence.calibration_error, gate.calibration_ceiling)
@@ -61,7 +63,7 @@ def judge(gate: Gate, evidence: Evidence) -> Verdict:
         what = "the time for 1,000 rows, in milliseconds,"
         checks.append(_at_most("latency", what, evidence.latency_ms, gate.latency_ms))
     if evidence.rival is not None:
-        checks += [_against(gate, evidence.rival), *_slices(gate, evidence.segments)]
+        checks += [_against(gate, evidence.rival), *_slices(gate, evidence)]
     return Verdict(tuple(checks))
 
 
@@ -76,14 +78,20 @@ def _rows(gate: Gate, evidence: Evidence) -> Check:
 
 
 def _outcomes(gate: Gate, evidence: Evidence) -> Check:
-    negative, positive = evidence.outcomes
-    passed = min(negative, positive) >= gate.minimum_outcomes
-    return Check(
-        "outcomes",
-        passed,
-        f"the test rows have {positive} positive and {negative} negative outcomes, at least {gate.minimum_outcomes} of either "
-        "are needed",
-    )
+    least, found = gate.minimum_outcomes, evidence.outcomes
+    passed = bool(found) and min(found.values()) >= least
+    if evidence.kind == "binary":
+        sentence = (
+            f"the test rows have {found['positive']} positive and {found['negative']} negative outcomes, at least {least} of "
+            "either are needed"
+        )
+    elif evidence.kind == "ranking":
+        sentence = f"the test rows have {found['groups']} groups of rows that are not equally relevant, at least {least} are needed"
+    else:
+        few = _named(f"{name!r} {rows}" for name, rows in sorted(found.items(), key=lambda one: one[1]) if rows < least)
+        sentence = f"the test rows have {len(found)} classes, at least {least} rows of each are needed"
+        sentence += f"; there are fewer of {few}" if few else ""
+    return Check("outcomes", passed, sentence)
 
 
 def _metric(metric: Metric, value: float | None) -> Check:
@@ -102,10 +110,12 @@ def _floor(metric: Metric, bound: float, value: float | None) -> Check:
     return Check(name, passed, f"{metric} is {value:.4f}, {'at most' if lower else 'at least'} {bound:g} is needed")
 
 
-def _ceiling(bound: float, auc: float | None) -> Check:
+def _ceiling(bound: float, name: Metric, auc: float | None) -> Check:
     if auc is None:
-        return Check("leakage", False, "auc is missing or not a number")
-    return Check("leakage", auc <= bound, f"auc is {auc:.4f}; above {bound:g} a feature is likely to know the outcome")
+        return Check("leakage", False, f"{name} is missing or not a number")
+    return Check(
+        "leakage", auc <= bound, f"{name} is {auc:.4f}; above {bound:g} a feature is likely to know the outcome"
+    )
 
 
 def _alone(gate: Gate, facts: Iterable[FeatureFacts]) -> Check:
@@ -150,6 +160,12 @@ def _against(gate: Gate, rival: Rival) -> Check:
     """Non-inferiority: the whole interval of the difference lies above the tolerance (ICH E9, section 3.3.2)."""
     name, metric = "champion", gate.metric
     ours, theirs = rival.challenger.get(metric, math.nan), rival.metrics.get(metric, math.nan)
+    if rival.other_kind is not None:
+        sentence = (
+            f"the champion, version {rival.version}, is a {rival.other_kind} model, and nothing of both can be compared; give this "
+            "one a model.name of its own"
+        )
+        return Check(name, False, sentence)
     if rival.lacking:
         lacks = _named(rival.lacking)
         sentence = (
@@ -182,14 +198,14 @@ def _against(gate: Gate, rival: Rival) -> Check:
     return Check(name, passed, sentence)
 
 
-def _slices(gate: Gate, found: Iterable[Segment]) -> Iterator[Check]:
+def _slices(gate: Gate, evidence: Evidence) -> Iterator[Check]:
     """A segment fails where it is shown to be worse: its whole interval lies below the tolerance."""
-    found = tuple(found)
+    each = f", with {gate.minimum_outcomes} of {'either outcome' if evidence.kind == 'binary' else 'each class'}"
     bound = gate.tolerance if gate.slice_tolerance is None else gate.slice_tolerance
     for name in gate.slices:
-        parts = [one for one in found if one.slice == name and one.supported]
+        parts = [one for one in evidence.segments if one.slice == name and one.supported]
         if not parts:
-            least = f"at least {gate.minimum_support}, with {gate.minimum_outcomes} of either outcome, are needed"
+            least = f"at least {gate.minimum_support}{each if evidence.outcomes else ''}, are needed"
             yield Check(f"slice/{name}", False, f"no segment of slice {name} has rows enough to be judged; {least}")
         for one in parts:
             yield _segment(gate, one, bound)

@@ -13,12 +13,13 @@ import numpy as np
 from headrace.spec.gate import Gate, Metric
 from headrace.spec.section import seconds
 from headrace.training import evaluate
-from headrace.training.dataset import LABEL
 from headrace.training.evidence import Champion, Evidence, Rival, Segment
 from headrace.training.fit import predict
 from headrace.training.quality import column, feature_facts
-from headrace.training.resample import METRICS, UNKNOWN, Interval, gain, interval, replicates
+from headrace.training.resample import UNKNOWN, Interval, gain, interval
 from headrace.training.segments import segments
+from headrace.training.task import BINARY, Task
+from headrace.training.truth import Truth, truth_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,31 +40,33 @@ def gather(
     champion: Champion | None,
     seed: int,
     seen: pa.Table | None = None,
+    task: Task = BINARY,
 ) -> Evidence:
     """Everything that the gate asks for. The same rows, models and seed give the same evidence, apart from the latency.
 
-    ``seen``: the test rows as the champion sees them, where its vocabularies are others.
+    ``seen``: the test rows as the champion sees them, where its vocabularies are others. ``task``: what the challenger learned.
     """
-    label = test.column(LABEL).to_numpy()
-    probability = predict(booster, test, features=features)
-    positives = int(label.sum())
-    fair, lacking, answers = np.ones(test.num_rows, dtype=bool), (), None
+    truth = truth_of(test, task)
+    ours = truth.aligned(predict(booster, test, features=features), task.classes)
+    fair, lacking, theirs = np.ones(test.num_rows, dtype=bool), (), None
     if champion is not None:
-        fair = _untrained(test, champion)
+        fair = truth.whole(_untrained(test, champion))
         lacking = tuple(name for name in champion.features if name not in test.column_names)
-        answers = (
-            None if lacking else predict(champion.booster, test if seen is None else seen, features=champion.features)
-        )
-    both = _Answers(gate, seed, label, probability, answers, _stretches(test, gate))
+        if not lacking and champion.task.kind == task.kind:
+            found = predict(champion.booster, test if seen is None else seen, features=champion.features)
+            theirs = truth.aligned(found, champion.task.classes)
+    both = _Answers(gate, seed, truth, ours, theirs, _stretches(test, gate))
+    calibrated = truth.calibration(ours)
     return Evidence(
         test.num_rows,
-        (test.num_rows - positives, positives),
+        truth.counts,
         both.metrics(),
-        feature_facts(train, test, features=features, label=LABEL),
-        evaluate.calibration_error(label, probability),
+        feature_facts(train, test, features=features, outcomes=truth.outcomes),
+        math.nan if calibrated is None else evaluate.calibration_error(*calibrated),
         None if gate.latency_ms is None else latency_ms(booster, test, features=features),
-        None if champion is None else both.where(fair).rival(champion.version, lacking=lacking),
+        None if champion is None else both.where(fair).rival(champion, lacking=lacking),
         tuple(_segments(both, test, fair)),
+        task.kind,
     )
 
 
@@ -86,7 +89,7 @@ class _Answers:
 
     gate: Gate
     seed: int
-    label: np.ndarray
+    truth: Truth
     ours: np.ndarray
     theirs: np.ndarray | None
     stretches: np.ndarray | None
@@ -99,32 +102,37 @@ class _Answers:
 
     def where(self, mask: np.ndarray) -> _Answers:
         theirs, stretches = (None if part is None else part[mask] for part in (self.theirs, self.stretches))
-        return _Answers(self.gate, self.seed, self.label[mask], self.ours[mask], theirs, stretches)
+        return _Answers(self.gate, self.seed, self.truth.where(mask), self.ours[mask], theirs, stretches)
 
     def metrics(self) -> dict[Metric, Interval]:
         """The challenger's, with intervals."""
-        values = evaluate.metrics(self.label, self.ours)
-        if not _known(values):
-            return dict.fromkeys(METRICS, UNKNOWN)
-        drawn = self._drawn({"": self.ours}, METRICS)[""]
-        return {name: interval(values[name], drawn[name], confidence=self.gate.confidence) for name in METRICS}
+        values = self.truth.metrics(self.ours)
+        known: list[Metric] = [name for name, value in values.items() if math.isfinite(value)]
+        found = dict.fromkeys(values, UNKNOWN)
+        if known:
+            drawn = self._drawn({"": self.ours}, known)[""]
+            found |= {name: interval(values[name], drawn[name], confidence=self.gate.confidence) for name in known}
+        return found
 
-    def rival(self, version: int, *, lacking: tuple[str, ...]) -> Rival:
-        ours = evaluate.metrics(self.label, self.ours)
-        theirs = {} if self.theirs is None else evaluate.metrics(self.label, self.theirs)
-        challenger: dict[Metric, float] = {name: ours[name] for name in METRICS}
-        metrics: dict[Metric, float] = {name: theirs.get(name, math.nan) for name in METRICS}
-        return Rival(version, len(self.label), metrics, challenger, self.gains(METRICS), lacking)
+    def rival(self, champion: Champion, *, lacking: tuple[str, ...]) -> Rival:
+        names, kind = self.truth.metric_names, champion.task.kind
+        theirs = dict.fromkeys(names, math.nan) if self.theirs is None else self.truth.metrics(self.theirs)
+        return Rival(
+            champion.version, len(self.truth.label), theirs, self.truth.metrics(self.ours), self.gains(names), lacking,
+            None if kind == self.truth.kind else kind,
+        )  # fmt: skip
 
     def gains(self, metrics: Sequence[Metric]) -> dict[Metric, Interval]:
         """By how much the challenger is better: each draw of the rows is put to both models."""
-        ours = evaluate.metrics(self.label, self.ours)
-        theirs = {} if self.theirs is None else evaluate.metrics(self.label, self.theirs)
-        if self.theirs is None or not _known(ours) or not _known(theirs):
-            return dict.fromkeys(metrics, UNKNOWN)
-        drawn = self._drawn({"ours": self.ours, "theirs": self.theirs}, metrics)
-        found: dict[Metric, Interval] = {}
-        for name in metrics:
+        found: dict[Metric, Interval] = dict.fromkeys(metrics, UNKNOWN)
+        if self.theirs is None:
+            return found
+        ours, theirs = self.truth.metrics(self.ours), self.truth.metrics(self.theirs)
+        known: list[Metric] = [name for name in metrics if math.isfinite(ours[name]) and math.isfinite(theirs[name])]
+        if not known:
+            return found
+        drawn = self._drawn({"ours": self.ours, "theirs": self.theirs}, known)
+        for name in known:
             changes = np.asarray(gain(name, drawn["ours"][name], drawn["theirs"][name]))
             change = float(gain(name, ours[name], theirs[name]))
             found[name] = interval(change, changes, confidence=self.gate.confidence)
@@ -136,13 +144,9 @@ class _Answers:
         if not self.spans:
             nothing = np.array([np.nan])
             return {name: dict.fromkeys(metrics, nothing) for name in probabilities}
-        return replicates(
-            self.label, probabilities, resamples=self.gate.resamples, seed=self.seed, metrics=metrics, blocks=self.stretches
+        return self.truth.replicates(
+            probabilities, resamples=self.gate.resamples, seed=self.seed, metrics=metrics, blocks=self.stretches
         )  # fmt: skip
-
-
-def _known(values: dict[str, float]) -> bool:
-    return all(math.isfinite(value) for value in values.values())
 
 
 def _stretches(test: pa.Table, gate: Gate) -> np.ndarray | None:
@@ -166,9 +170,8 @@ def _segments(both: _Answers, test: pa.Table, fair: np.ndarray) -> Iterator[Segm
     for name, declared in gate.slices.items():
         for part, mask in segments(declared, column(test, declared.feature)[fair]).items():
             one = answers.where(mask)
-            rows, positives = len(one.label), int(one.label.sum())
-            least = min(positives, rows - positives)
+            rows, least = len(one.truth.label), min(one.truth.counts.values(), default=gate.minimum_outcomes)
             enough = rows >= gate.minimum_support and least >= gate.minimum_outcomes and one.spans
-            theirs = math.nan if one.theirs is None else evaluate.metrics(one.label, one.theirs)[metric]
+            theirs = math.nan if one.theirs is None else one.truth.metrics(one.theirs)[metric]
             change = one.gains([metric])[metric] if enough else UNKNOWN
-            yield Segment(name, part, rows, enough, evaluate.metrics(one.label, one.ours)[metric], theirs, change)
+            yield Segment(name, part, rows, enough, one.truth.metrics(one.ours)[metric], theirs, change)

@@ -15,13 +15,15 @@ from headrace.training import evaluate, registry
 from headrace.training.card import Card, blocks
 from headrace.training.champion import current_champion
 from headrace.training.chosen import as_seen_by
-from headrace.training.dataset import LABEL, Dataset
+from headrace.training.dataset import Dataset
 from headrace.training.decide import GATE, settle
 from headrace.training.evidence import Champion, Evidence
 from headrace.training.fit import importance, predict
 from headrace.training.gate import Check, Verdict, judge
 from headrace.training.gather import gather
 from headrace.training.page import Picture, as_html, as_markdown
+from headrace.training.task import BINARY, Task
+from headrace.training.truth import truth_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +43,7 @@ class Challenger:
     tested_from: datetime
     content_hash: str
     code: str
+    task: Task = BINARY
 
 
 def decide(spark: SparkSession, pipeline: Pipeline, dataset: Dataset, challenger: Challenger) -> Verdict:
@@ -58,7 +61,7 @@ def decide(spark: SparkSession, pipeline: Pipeline, dataset: Dataset, challenger
     )  # fmt: skip
     evidence = gather(
         model.gate, challenger.booster, features=dataset.features, train=challenger.train, test=challenger.test,
-        champion=champion, seed=model.seed, seen=seen,
+        champion=champion, seed=model.seed, seen=seen, task=challenger.task,
     )  # fmt: skip
     verdict = _unmoved(model, champion, judge(model.gate, evidence))
     mlflow.log_dict(_as_json(evidence, verdict), "gate.json")
@@ -85,13 +88,14 @@ def _log_card(
 ) -> None:  # fmt: skip
     import mlflow
 
-    label = challenger.test.column(LABEL).to_numpy()
-    probability = predict(challenger.booster, challenger.test, features=dataset.features)
+    truth = truth_of(challenger.test, challenger.task)
+    answers = predict(challenger.booster, challenger.test, features=dataset.features)
+    calibrated = truth.calibration(truth.aligned(answers, challenger.task.classes))
     share = importance(challenger.booster)
     card = Card(
         pipeline, challenger.version, challenger.run_id, dataset.as_of, challenger.tested_from, challenger.train.num_rows,
         dataset.excluded, dataset.versions, challenger.content_hash, challenger.code, evidence, verdict, share,
-        evaluate.calibration_plot(label, probability), evaluate.importance_plot(share),
+        None if calibrated is None else evaluate.calibration_plot(*calibrated), evaluate.importance_plot(share),
     )  # fmt: skip
     page = list(blocks(card))
     mlflow.log_text(as_markdown(card.title, page), "card.md")

@@ -26,22 +26,29 @@ class FeatureFacts:
     constant: bool
     """The same in all training rows."""
     alone: float
-    """AUC on the test rows of this feature alone, in the better direction (0.5 to 1)."""
+    """AUC on the test rows of this feature alone, in the better direction (0.5 to 1); of several classes, of the one it tells best.
+    NaN where the label is a number."""
 
 
-def check_trainable(train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str) -> None:
-    """Raise TrainingError where there are no training rows, or only one outcome in them, or a feature is infinite."""
+def check_trainable(
+    train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str, named: str = "label.positive"
+) -> None:  # fmt: skip
+    """Raise TrainingError where there are no training rows, only one outcome in them or in the test rows, or infinite features.
+
+    ``named``: the key of the pipeline file that gives the label.
+    """
     if not train.num_rows:
         raise TrainingError(
             "no row is left to train on: no older outcome was known when the test part begins; ingest more data, or lower "
             "model.test_share"
         )
-    outcomes = np.unique(train.column(label).to_numpy())
-    if len(outcomes) < 2:
-        raise TrainingError(
-            f"all {train.num_rows} training rows have the outcome {int(outcomes[0])}, so there is nothing to tell apart; "
-            "correct label.positive, or ingest more data"
-        )
+    for part, rows, remedy in (("training", train, f"correct {named}"), ("test", test, "raise model.test_share")):
+        outcomes = rows.column(label).unique().to_pylist()
+        if len(outcomes) == 1:
+            raise TrainingError(
+                f"all {rows.num_rows} {part} rows have the outcome {_shown(outcomes[0])}, so there is nothing to tell apart; "
+                f"{remedy}, or ingest more data"
+            )
     for name in features:
         rows = sum(int(np.isinf(column(part, name)).sum()) for part in (train, test))
         if rows:
@@ -51,10 +58,13 @@ def check_trainable(train: pa.Table, test: pa.Table, *, features: Sequence[str],
             )
 
 
-def feature_facts(train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str) -> tuple[FeatureFacts, ...]:
-    """The facts of each feature, in this order."""
-    outcome = test.column(label).to_numpy()
-    return tuple(_facts(name, column(train, name), column(test, name), outcome) for name in features)
+def feature_facts(
+    train: pa.Table, test: pa.Table, *, features: Sequence[str], outcomes: Sequence[np.ndarray]
+) -> tuple[FeatureFacts, ...]:  # fmt: skip
+    """The facts of each feature, in this order. ``outcomes``: of each class, whether it is a test row's; none where the label is a
+    number, of which no AUC is known.
+    """  # fmt: skip
+    return tuple(_facts(name, column(train, name), column(test, name), outcomes) for name in features)
 
 
 def column(rows: pa.Table, name: str) -> np.ndarray:
@@ -62,10 +72,15 @@ def column(rows: pa.Table, name: str) -> np.ndarray:
     return rows.column(name).to_numpy().astype(np.float64)
 
 
-def _facts(name: str, train: np.ndarray, test: np.ndarray, outcome: np.ndarray) -> FeatureFacts:
+def _facts(name: str, train: np.ndarray, test: np.ndarray, outcomes: Sequence[np.ndarray]) -> FeatureFacts:
     shares = [float(np.isnan(part).mean()) if len(part) else 1.0 for part in (train, test)]
     constant = len(np.unique(train)) == 1  # NaN equals NaN here
-    return FeatureFacts(name, max(shares), max(shares) == 1.0, constant, alone(outcome, test))
+    best = max((alone(outcome, test) for outcome in outcomes), default=float("nan"))
+    return FeatureFacts(name, max(shares), max(shares) == 1.0, constant, best)
+
+
+def _shown(outcome: object) -> str:
+    return repr(outcome) if isinstance(outcome, str) else f"{outcome:g}"
 
 
 def alone(outcome: np.ndarray, values: np.ndarray) -> float:

@@ -14,10 +14,12 @@ from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.parameters.event import Parameters
 from headrace.spec.features import Features, Label
+from headrace.spec.kinds import kind_of
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, Dataset
 from headrace.training.environment import Environment, environment
 from headrace.training.snapshot import column_hashes, read_snapshot
+from headrace.training.task import Task
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -95,6 +97,8 @@ class Recipe(_Part):
     """In the order in which the model sees them."""
     label: str
     split: Split
+    classes: tuple[str, ...] = ()
+    """Of several classes: their names, in the order of the label's numbers."""
     settings: dict[str, Any]
     """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
     rounds: int
@@ -105,6 +109,17 @@ class Recipe(_Part):
     """Those that were taken in, by name."""
     environment: Environment
     booster_sha256: str
+
+    @property
+    def task(self) -> Task:
+        """What the model learned. Raises ModelError where the settings name no objective that a pipeline file can declare."""
+        try:
+            return Task(kind_of(self.settings), self.classes)
+        except KeyError:
+            raise ModelError(
+                f"{FILE} of run {self.run_id} names the objective {str(self.settings.get('objective'))[:40]!r}, which no training "
+                "takes; find out who changed it, and train anew"
+            ) from None
 
 
 def record(
@@ -119,6 +134,7 @@ def record(
     content: str,
     booster_sha256: str,
     used: Iterable[Parameters] = (),
+    classes: tuple[str, ...] = (),
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -137,6 +153,7 @@ def record(
         features=dataset.features,
         label=LABEL,
         split=split,
+        classes=classes,
         settings=dict(settings),
         rounds=rounds,
         snapshot=Snapshot(

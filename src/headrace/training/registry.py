@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from headrace.connections import Tracking
 from headrace.errors import ModelError
 from headrace.training.model_files import digest, trusted_booster
+from headrace.training.task import BINARY, Task, from_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SHA256, FEATURES, CONTENT = "headrace.model_sha256", "headrace.features", "headrace.content_hash"
-PARAMETERS = "headrace.parameters"
+PARAMETERS, TASK = "headrace.parameters", "headrace.task"
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -43,6 +44,7 @@ class RegisteredModel:
     booster: xgb.Booster
     parameters: str = ""
     """Versions of the published parameters that it was trained with (headrace.parameters.used)."""
+    task: Task = BINARY
 
 
 def open_tracking(tracking: Tracking) -> str:
@@ -190,7 +192,13 @@ def load(name: str, *, version: int) -> RegisteredModel:
     booster = xgb.Booster()
     booster.load_model(bytearray(content))
     return RegisteredModel(
-        name, version, found.run_id or "", tuple(features.split(",")), booster, found.tags.get(PARAMETERS, "")
+        name,
+        version,
+        found.run_id or "",
+        tuple(features.split(",")),
+        booster,
+        found.tags.get(PARAMETERS, ""),
+        from_text(found.tags.get(TASK), what=what),
     )
 
 

@@ -104,7 +104,7 @@ def reproduce(
     notify(f"training on {train.num_rows:,} rows again")
     settings = recipe.settings if threads is None else {**recipe.settings, "nthread": threads}
     booster = boosted(
-        train, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds
+        recipe.task.numbered(train), features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds
     )  # fmt: skip
     rebuilt = hashlib.sha256(bytes(booster.save_raw("ubj"))).hexdigest()
     done = Reproduction(

@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, TrainingError
 from headrace.lake.layout import Layout
 from headrace.spec.pipeline import Pipeline
-from headrace.training import evaluate, recipe, registry
+from headrace.training import recipe, registry
 from headrace.training.chosen import choose
 from headrace.training.dataset import LABEL, Dataset, build_dataset
 from headrace.training.fit import fit, importance, predict, rounds_for, settings
@@ -24,10 +22,11 @@ from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
 from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
-from headrace.training.split import known_before
+from headrace.training.split import Split, split_in_time
+from headrace.training.task import Task, as_text, task_of
+from headrace.training.truth import truth_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import xgboost as xgb
     from pyspark.sql import SparkSession
 
@@ -46,13 +45,6 @@ class Training:
     train_rows: int
     test_rows: int
     excluded: dict[str, int]
-
-
-@dataclass(frozen=True)
-class _Split:
-    train: pa.Table
-    test: pa.Table
-    cut: datetime
 
 
 def train(
@@ -87,18 +79,21 @@ def train(
         digest = content_hash(rows)
         require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
         with PeakMemory() as memory:
-            split = _split(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
+            split = split_in_time(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
             notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
-            check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
+            named = "label.positive" if model.kind == "binary" else "label.value"
+            check_trainable(split.train, split.test, features=dataset.features, label=LABEL, named=named)
+            task = task_of(model.kind, split.train, split.test)
+            numbered, parameters = task.numbered(split.train), {**parameters, **task.settings}
             rounds = rounds_for(
-                split.train, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
+                numbered, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
             )  # fmt: skip
             booster = fit(
-                split.train, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
+                numbered, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
             )  # fmt: skip
         mlflow.log_metrics({**memory.figures(), "rounds_trained": rounds})
         _log_data(pipeline, dataset, split, path=path, digest=digest)
-        measured = _log_evaluation(booster, split, dataset)
+        measured = _log_evaluation(booster, split, dataset, task)
         mlflow.log_params(
             {"rounds": rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in parameters.items()}, **chosen.versions}
         )
@@ -108,40 +103,27 @@ def train(
         recipe.record(
             spark, pipeline, dataset, run_id=run_id, split=_told(split, share=model.test_share),
             settings=settings(parameters, seed=model.seed), rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
+            classes=task.classes,
         )  # fmt: skip
         tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
-        tags[registry.PARAMETERS] = chosen.tag
+        tags |= {registry.PARAMETERS: chosen.tag, registry.TASK: as_text(task)}
         version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
-        challenger = Challenger(version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit())
+        challenger = Challenger(
+            version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit(), task
+        )
         verdict = decide(spark, pipeline, dataset, challenger)
     return Training(
         run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
     )  # fmt: skip
 
 
-def _split(rows: pa.Table, *, share: float, gate_rows: int) -> _Split:
-    """The newest share of the requests tests; the rest, as far as its outcome was known when the test began, trains."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    pc: Any = compute
-
-    at = np.sort(rows.column("at").to_numpy())
-    if len(at) < 2 * gate_rows:
-        raise TrainingError(
-            f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice)"
-        )
-    cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
-    return _Split(known_before(rows, cut.as_py()), rows.filter(pc.greater_equal(rows.column("at"), cut)), cut.as_py())
-
-
-def _told(split: _Split, *, share: float) -> recipe.Split:
+def _told(split: Split, *, share: float) -> recipe.Split:
     return recipe.Split(
         share=share, cut=split.cut, train_rows=split.train.num_rows, test_rows=split.test.num_rows
     )  # fmt: skip
 
 
-def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str, digest: str) -> None:
+def _log_data(pipeline: Pipeline, dataset: Dataset, split: Split, *, path: str, digest: str) -> None:
     import mlflow
     from mlflow.data.delta_dataset_source import DeltaDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
@@ -174,12 +156,12 @@ def _log_data(pipeline: Pipeline, dataset: Dataset, split: _Split, *, path: str,
     mlflow.log_param("test_from", split.cut.isoformat())
 
 
-def _log_evaluation(booster: xgb.Booster, split: _Split, dataset: Dataset) -> dict[str, float]:
+def _log_evaluation(booster: xgb.Booster, split: Split, dataset: Dataset, task: Task) -> dict[str, float]:
     import mlflow
 
-    label = split.test.column(LABEL).to_numpy()
-    probability = predict(booster, split.test, features=dataset.features)
-    measured = evaluate.metrics(label, probability)
+    truth = truth_of(split.test, task)
+    answers = predict(booster, split.test, features=dataset.features)
+    measured: dict[str, float] = {**truth.metrics(truth.aligned(answers, task.classes))}
     mlflow.log_metrics({f"test_{name}": value for name, value in measured.items()})
     mlflow.log_dict(importance(booster), "importance.json")
     return measured

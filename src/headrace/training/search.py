@@ -25,6 +25,7 @@ from headrace.training.folds import newest_share, time_folds
 from headrace.training.memory import require_room
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
 from headrace.training.study import ask, finished, importances, open_study, space_of, study_name
+from headrace.training.task import by_group, task_of
 from headrace.training.trial import Judge
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def _run(
     study: optuna.Study, model: Model, rows: pa.Table, features: tuple[str, ...], *, experiment: str, trials: int,
     stop: threading.Event, progress: Callable[[Stand], None],
 ) -> None:  # fmt: skip
-    judge = Judge(rows, time_folds(rows, folds=model.search.folds), features=features, model=model)
+    rows, task = by_group(rows), task_of(model.kind, rows, rows)
+    folds = time_folds(task.numbered(rows), folds=model.search.folds)
+    judge = Judge(rows, folds, features=features, model=model, task=task)
     while len(finished(study)) < trials and not stop.is_set():
         trial, chosen = ask(study, space=space_of(model), seed=model.seed)
         number = len(finished(study)) + 1

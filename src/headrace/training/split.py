@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from headrace.training.dataset import LABEL_KNOWN_AT
+import numpy as np
+
+from headrace.errors import TrainingError
+from headrace.training.dataset import GROUP, LABEL_KNOWN_AT
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows that train and those that test."""
+
+    train: pa.Table
+    test: pa.Table
+    cut: datetime
+    """T of the first test row."""
+
+
+def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
+    """The newest ``share`` of the requests tests; the rest, as far as its outcome was known when the test began, trains.
+
+    Where there are groups, only those test that have no row in the older part.
+    Raises TrainingError where there are fewer rows than twice ``gate_rows``.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    pc: Any = compute
+
+    at = np.sort(rows.column("at").to_numpy())
+    if len(at) < 2 * gate_rows:
+        raise TrainingError(
+            f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice): ingest more "
+            "data, choose a later --as-of, or set fewer minimum_rows"
+        )
+    cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
+    test = rows.filter(pc.greater_equal(rows.column("at"), cut))
+    if GROUP in rows.column_names:
+        older = rows.filter(pc.less(rows.column("at"), cut)).column(GROUP)
+        test = test.filter(pc.invert(pc.is_in(test.column(GROUP), value_set=older.combine_chunks())))
+    return Split(known_before(rows, cut.as_py()), test, cut.as_py())
 
 
 def known_before(rows: pa.Table, cut: datetime) -> pa.Table:

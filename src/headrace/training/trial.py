@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from headrace.training import evaluate
 from headrace.training.dataset import LABEL
-from headrace.training.fit import STOPS_BY, matrix, max_bin, settings
+from headrace.training.fit import matrix, max_bin, settings, stops_by
 from headrace.training.folds import Fold
+from headrace.training.task import BINARY, Task
+from headrace.training.truth import truth_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,10 +33,13 @@ class FoldScore:
 class Judge:
     """Trains and judges on folds. The folds' rows are binned once for each ``max_bin``, and used by all trials."""
 
-    def __init__(self, rows: pa.Table, folds: Sequence[Fold], *, features: Sequence[str], model: Model) -> None:
-        self.folds, self._rows, self._features, self._model = tuple(folds), rows, tuple(features), model
+    def __init__(
+        self, rows: pa.Table, folds: Sequence[Fold], *, features: Sequence[str], model: Model, task: Task = BINARY
+    ) -> None:
+        """``rows``: group after group where there are groups (headrace.training.task.by_group)."""
+        self.folds, self._features, self._model, self._task = tuple(folds), tuple(features), model, task
         self._binned: dict[tuple[int, int], tuple[xgb.QuantileDMatrix, xgb.QuantileDMatrix]] = {}
-        self._label: np.ndarray = rows.column(LABEL).to_numpy()
+        self._rows, self._truth = task.numbered(rows), truth_of(rows, task)
 
     def judge(self, index: int, parameters: Mapping[str, Any], *, stop: threading.Event) -> FoldScore | None:
         """Train before fold ``index``'s validation part and judge on it; early stopping gives the rounds. None if stopped."""
@@ -45,7 +47,11 @@ class Judge:
 
         fold, model = self.folds[index], self._model
         train, validation = self._matrices(index, max_bin(parameters))
-        chosen = settings(parameters, seed=model.seed) | {"eval_metric": STOPS_BY[model.gate.metric]}
+        chosen = (
+            settings(parameters, seed=model.seed)
+            | self._task.settings
+            | {"eval_metric": stops_by(model.gate.metric, parameters)}
+        )
         booster = xgb.train(
             chosen, train, num_boost_round=model.search.most_rounds, evals=[(validation, "validation")],
             early_stopping_rounds=model.search.patience, verbose_eval=False, callbacks=[_stops_with(stop)],
@@ -53,8 +59,8 @@ class Judge:
         if stop.is_set():
             return None
         rounds = booster.best_iteration + 1
-        probability = booster.predict(validation, iteration_range=(0, rounds))
-        measured = evaluate.metrics(self._label[fold.validation], probability)
+        answers = booster.predict(validation, iteration_range=(0, rounds))
+        measured = self._truth.where(fold.validation).metrics(answers)
         return FoldScore(measured[model.gate.metric], rounds)
 
     def _matrices(self, index: int, bins: int) -> tuple[xgb.QuantileDMatrix, xgb.QuantileDMatrix]:
