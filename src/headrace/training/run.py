@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, TrainingError
@@ -22,7 +22,7 @@ from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
 from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
-from headrace.training.split import Split, split_in_time
+from headrace.training.split import Split, split_at, split_in_time
 from headrace.training.task import Task, as_text, task_of
 from headrace.training.truth import truth_of
 
@@ -206,10 +206,11 @@ def judge_grown(
         rows = read_snapshot(spark, path)
         digest = content_hash(rows)
         require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
-        split = _cut_at(to_arrow(rows), cut)
+        split = split_at(to_arrow(rows), cut)
         check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
+        task = task_of(model.kind, split.train, split.test)
         _log_data(pipeline, dataset, split, path=path, digest=digest)
-        measured = _log_evaluation(booster, split, dataset)
+        measured = _log_evaluation(booster, split, dataset, task)
         mlflow.log_params({"rounds": booster.num_boosted_rounds(), "seed": model.seed})
         mlflow.log_dict(dict(grown), recipe.GROWN)
         mlflow.set_tags({registry.PARAMETERS: parameters, **tags})
@@ -220,20 +221,12 @@ def judge_grown(
                 f"MLflow's file of {name} is not the Booster of that step; was XGBoost exchanged meanwhile?"
             )
         said = {registry.SHA256: logged, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
-        version = registry.register(
-            model.name, model_uri=uri, run_id=run_id, tags={**said, registry.PARAMETERS: parameters, **tags}
-        )  # fmt: skip
-        challenger = Challenger(version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit())
+        said |= {registry.PARAMETERS: parameters, registry.TASK: as_text(task)}
+        version = registry.register(model.name, model_uri=uri, run_id=run_id, tags={**said, **tags})
+        challenger = Challenger(
+            version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit(), task
+        )
         verdict = decide(spark, pipeline, dataset, challenger)
     return Training(
         run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
     )  # fmt: skip
-
-
-def _cut_at(rows: pa.Table, cut: datetime) -> _Split:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    pc: Any = compute
-    moment = pa.scalar(cut, rows.schema.field("at").type)
-    return _Split(known_before(rows, cut), rows.filter(pc.greater_equal(rows.column("at"), moment)), cut)

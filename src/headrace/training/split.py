@@ -50,6 +50,16 @@ def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
     return Split(known_before(rows, cut.as_py()), test, cut.as_py())
 
 
+def split_at(rows: pa.Table, cut: datetime) -> Split:
+    """Requests from ``cut`` (UTC) on test; those before it, as far as their outcome was known by then, train."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    pc: Any = compute
+    moment = pa.scalar(cut, rows.schema.field("at").type)
+    return Split(known_before(rows, cut), rows.filter(pc.greater_equal(rows.column("at"), moment)), cut)
+
+
 def known_before(rows: pa.Table, cut: datetime) -> pa.Table:
     """The rows of requests before ``cut`` whose outcome was known before it, in their order."""
     import pyarrow as pa
