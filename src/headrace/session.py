@@ -33,6 +33,7 @@ _ALWAYS = {
     "spark.redaction.regex": REDACTED,
     "spark.sql.redaction.options.regex": REDACTED,
     "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
+    "spark.sql.codegen.cache.maxEntries": "1000",  # a job of a few streams has more than 100, and compiled them again and again
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Spark's default (INT96, in nanoseconds) can't be read outside 1677 to 2262 by most others: one odd time hides a whole file.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
