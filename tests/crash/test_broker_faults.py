@@ -114,6 +114,7 @@ def test_a_broker_that_stays_away_ends_the_ingest_with_one_sentence_and_the_next
     bench.judge()
 
 
+@pytest.mark.long
 def test_a_silent_broker_is_waited_for_and_that_is_said(
     spark, broker: OwnBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_silent_broker_is_waited_for_and_that_is_said(
     bench.judge()
 
 
+@pytest.mark.long
 def test_a_partition_added_under_a_running_ingest_is_read_and_the_next_start_agrees(
     spark, broker: OwnBroker, tmp_path: Path
 ) -> None:
@@ -158,6 +160,7 @@ def test_a_partition_added_under_a_running_ingest_is_read_and_the_next_start_agr
     bench.judge(records=RECORDS + 15)
 
 
+@pytest.mark.long
 def test_a_slow_and_often_cut_connection_loses_nothing_and_repeats_nothing(
     spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from headrace.errors import GateRefused
 
+pytestmark = pytest.mark.long
+"""Airflow's own environment is 150 packages."""
 REPOSITORY = Path(__file__).parents[2]
 DAGS = REPOSITORY / "infra" / "airflow"
 ENVIRONMENT = REPOSITORY / ".venv-airflow"

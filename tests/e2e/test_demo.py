@@ -110,19 +110,6 @@ def test_a_planted_leak_is_refused_by_the_gate(spark, flights) -> None:
     assert [check.name for check in verdicts["leaking"].checks if not check.passed] == ["leakage"]
 
 
-def test_training_again_gives_the_same_model_byte_for_byte(spark, flights_demo, flights) -> None:
-    (booster,) = list((flights_demo.home / "mlflow" / "artifacts").rglob("model.ubj"))
-    dataset = build_dataset(spark, flights, as_of=CUT)
-    from headrace.training.run import _split
-
-    split = _split(to_arrow(dataset.frame.repartition(7)), share=flights.spec.model.test_share, gate_rows=1000)
-    model = flights.spec.model
-    again = fit(
-        split.train, features=dataset.features, label=LABEL, parameters=model.parameters, rounds=model.rounds, seed=model.seed
-    )  # fmt: skip
-    assert bytes(again.save_raw("ubj")) == booster.read_bytes()
-
-
 def test_the_report_is_one_page_that_fetches_nothing(flights_demo, flights_lake) -> None:
     page = (flights_demo.home / "demo.html").read_text()
     assert page.count("data:image/png;base64,") == 4

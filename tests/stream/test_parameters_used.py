@@ -249,6 +249,7 @@ def test_a_model_whose_vocabulary_is_gone_or_was_changed_is_not_used(spark, plac
         from_tag('{"vocabulary.places": 3}', what="model 1")
 
 
+@pytest.mark.long
 def test_a_running_job_publishes_what_changed_materially_and_goes_on_after_a_stop(
     spark, placed: Placed, bootstrap: str
 ) -> None:
