@@ -201,6 +201,7 @@ def test_a_file_that_says_other_than_what_was_published_is_refused(spark, placed
         changed.chosen(spark, CUT)
 
 
+@pytest.mark.long
 def test_a_new_vocabulary_changes_nothing_for_the_deployed_model(spark, placed: Placed, bootstrap: str) -> None:
     old = placed.first[0].parameters.value["values"]
     send(bootstrap, moved_to(events("placed", first=600, last=720), "d", every=2))
