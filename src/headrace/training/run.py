@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker, Tracking
@@ -28,7 +29,7 @@ from headrace.training.truth import truth_of
 
 if TYPE_CHECKING:
     import xgboost as xgb
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 EXAMPLE_ROWS = 5
 
@@ -73,11 +74,7 @@ def train(
     dataset = build_dataset(spark, pipeline, as_of=as_of, vocabularies=chosen.vocabularies)
     parameters, rounds = {**model.parameters, **chosen.settings}, chosen.rounds or model.rounds
     with registry.running(experiment, name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as run_id:
-        path = Layout(pipeline.spec.lake.root).snapshot(run_id)
-        write_snapshot(dataset.frame, path)
-        rows = read_snapshot(spark, path)
-        digest = content_hash(rows)
-        require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
+        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
         with PeakMemory() as memory:
             split = split_in_time(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
             notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
@@ -105,16 +102,10 @@ def train(
             settings=settings(parameters, seed=model.seed), rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
             classes=task.classes,
         )  # fmt: skip
-        tags = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
-        tags |= {registry.PARAMETERS: chosen.tag, registry.TASK: as_text(task)}
-        version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=tags)
-        challenger = Challenger(
-            version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit(), task
-        )
-        verdict = decide(spark, pipeline, dataset, challenger)
-    return Training(
-        run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
-    )  # fmt: skip
+        return _judged(
+            spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=sha256, content=digest,
+            parameters=chosen.tag, measured=measured,
+        )  # fmt: skip
 
 
 def _told(split: Split, *, share: float) -> recipe.Split:
@@ -201,11 +192,7 @@ def judge_grown(
     model = pipeline.spec.model
     assert model is not None
     with registry.running(experiment, name=name) as run_id:
-        path = Layout(pipeline.spec.lake.root).snapshot(run_id)
-        write_snapshot(dataset.frame, path)
-        rows = read_snapshot(spark, path)
-        digest = content_hash(rows)
-        require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
+        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
         split = split_at(to_arrow(rows), cut)
         check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
         task = task_of(model.kind, split.train, split.test)
@@ -220,13 +207,50 @@ def judge_grown(
             raise ModelError(
                 f"MLflow's file of {name} is not the Booster of that step; was XGBoost exchanged meanwhile?"
             )
-        said = {registry.SHA256: logged, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: digest}
-        said |= {registry.PARAMETERS: parameters, registry.TASK: as_text(task)}
-        version = registry.register(model.name, model_uri=uri, run_id=run_id, tags={**said, **tags})
-        challenger = Challenger(
-            version, run_id, booster, split.train, split.test, split.cut, digest, _code_commit(), task
-        )
-        verdict = decide(spark, pipeline, dataset, challenger)
+        return _judged(
+            spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=logged, content=digest,
+            parameters=parameters, measured=measured, tags=tags,
+        )  # fmt: skip
+
+
+def _held(
+    spark: SparkSession, pipeline: Pipeline, dataset: Dataset, *, run_id: str, limit: int
+) -> tuple[str, DataFrame, str]:
+    """The snapshot of a run: its path, its rows, their hash. Raises TrainingError where ``limit`` bytes can't hold them."""
+    path = Layout(pipeline.spec.lake.root).snapshot(run_id)
+    write_snapshot(dataset.frame, path)
+    rows = read_snapshot(spark, path)
+    digest = content_hash(rows)
+    require_room(rows_in(digest), features=len(dataset.features), limit=limit)
+    return path, rows, digest
+
+
+def _judged(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    dataset: Dataset,
+    split: Split,
+    booster: xgb.Booster,
+    *,
+    task: Task,
+    run_id: str,
+    uri: str,
+    sha256: str,
+    content: str,
+    parameters: str,
+    measured: dict[str, float],
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> Training:
+    """Register a logged Booster as a version, with ``tags`` besides those that each has, and let the gate decide."""
+    model = pipeline.spec.model
+    assert model is not None
+    said = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: content}
+    said |= {registry.PARAMETERS: parameters, registry.TASK: as_text(task), **tags}
+    version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=said)
+    challenger = Challenger(
+        version, run_id, booster, split.train, split.test, split.cut, content, _code_commit(), task
+    )  # fmt: skip
+    verdict = decide(spark, pipeline, dataset, challenger)
     return Training(
         run_id, version, verdict.passed, verdict, measured, split.train.num_rows, split.test.num_rows, dataset.excluded
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +43,12 @@ def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
             "data, choose a later --as-of, or set fewer minimum_rows"
         )
     cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
-    test = rows.filter(pc.greater_equal(rows.column("at"), cut))
-    if GROUP in rows.column_names:
-        older = rows.filter(pc.less(rows.column("at"), cut)).column(GROUP)
-        test = test.filter(pc.invert(pc.is_in(test.column(GROUP), value_set=older.combine_chunks())))
-    return Split(known_before(rows, cut.as_py()), test, cut.as_py())
+    split = split_at(rows, cut.as_py())
+    if GROUP not in rows.column_names:
+        return split
+    older = rows.filter(pc.less(rows.column("at"), cut)).column(GROUP)
+    test = split.test.filter(pc.invert(pc.is_in(split.test.column(GROUP), value_set=older.combine_chunks())))
+    return replace(split, test=test)
 
 
 def split_at(rows: pa.Table, cut: datetime) -> Split:
