@@ -66,6 +66,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def _environment_as_it_was() -> Iterator[None]:
+    """A test that leaves behind where things are would send the next ones there."""
+
+    def places() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name.startswith("HEADRACE_") or name.endswith("_URI")}
+
+    before = places()
+    yield
+    assert places() == before, "a test changed the environment for those that follow"
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The session that the product itself makes (UTC, Delta, Kafka), two tasks at a time."""

@@ -20,6 +20,7 @@ from headrace.connections import Tracking, connect_tracking
 from headrace.errors import TrainingError
 from headrace.parameters.table import read_table
 from headrace.spec import Pipeline, load
+from headrace.training import registry
 from headrace.training.dataset import build_dataset
 from headrace.training.run import train
 from headrace.training.search import Found, Stand, search
@@ -192,7 +193,7 @@ def test_clearly_worse_trials_end_early(searched: tuple[Searching, Found]) -> No
 
 def test_a_study_is_one_run_with_a_run_for_each_trial(searched: tuple[Searching, Found]) -> None:
     searching, found = searched
-    mlflow.set_tracking_uri(searching.tracking.uri)
+    registry.open_tracking(searching.tracking)
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(searching.tracking.experiment)
     assert experiment is not None
