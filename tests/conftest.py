@@ -71,7 +71,9 @@ def _environment_as_it_was() -> Iterator[None]:
     """A test that leaves behind where things are would send the next ones there."""
 
     def places() -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if name.startswith("HEADRACE_") or name.endswith("_URI")}
+        return {
+            name: value for name, value in os.environ.items() if name.startswith("HEADRACE_") or name.endswith("_URI")
+        }
 
     before = places()
     yield

@@ -16,6 +16,7 @@ from headrace.embedded.class_archive import jvm_options
 from headrace.embedded.jars import SPARK, fetch
 from headrace.embedded.java import find_java
 from headrace.errors import PrerequisiteError
+from headrace.java_classes import remember_those_of_pyspark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,6 +36,7 @@ _ALWAYS = {
     "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
     "spark.sql.codegen.cache.maxEntries": "1000",  # a job of a few streams has more than 100, and compiled them again and again
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",  # four calls to the JVM for each column
     # Spark's default (INT96, in nanoseconds) can't be read outside 1677 to 2262 by most others: one odd time hides a whole file.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # A declared expression that does not fit a value (a division by 0, a text that is no number) gives null: in ANSI mode it
@@ -44,7 +46,7 @@ _ALWAYS = {
 _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.streaming.metricsEnabled": "false",
 }
 _GREETING = b"WARNING: Using incubator modules"
@@ -100,6 +102,7 @@ def spark_session(
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print whole plans, values included
         logging.getLogger(name).setLevel(logging.CRITICAL)
     _require_jars(session)
+    remember_those_of_pyspark(session)
     return session
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 
+from headrace.java_classes import java_class
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -52,11 +54,10 @@ def set_limit(spark: SparkSession, query: str, records: int) -> bool:
         running = next((one for one in spark.streams.active if one.name == query), None)
         if running is None:
             return False
-        jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
         wrapped: Any = running._jsq  # pyright: ignore[reportPrivateUsage]
         execution = wrapped.streamingQuery()
         sources = execution.uniqueSources()
-        limit = jvm.org.apache.spark.sql.connector.read.streaming.ReadLimit.maxRows(records)
+        limit = java_class(spark, "org.apache.spark.sql.connector.read.streaming.ReadLimit").maxRows(records)
         keys = sources.keysIterator()
         while keys.hasNext():
             sources = sources.updated(keys.next(), limit)

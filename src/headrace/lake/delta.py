@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headrace.java_classes import java_class
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
@@ -77,11 +79,10 @@ def java(spark: SparkSession) -> Any:
 
 def delta_log(spark: SparkSession, path: str) -> Any:
     """Delta's own view of the table, in the JVM."""
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-    return jvm.org.apache.spark.sql.delta.DeltaLog.forTable(java(spark), path)
+    return java_class(spark, "org.apache.spark.sql.delta.DeltaLog").forTable(java(spark), path)
 
 
 def snapshot(spark: SparkSession, path: str) -> Any:
     """The table as of its newest version, in the JVM."""
-    none: Any = spark._jvm.scala.Option.empty()  # pyright: ignore
+    none = java_class(spark, "scala.Option").empty()
     return delta_log(spark, path).update(False, none, none)

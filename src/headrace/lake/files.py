@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import StorageError
+from headrace.java_classes import java_class
 from headrace.lake.delta import java
 
 if TYPE_CHECKING:
@@ -15,20 +16,18 @@ if TYPE_CHECKING:
 
 def read_text(spark: SparkSession, path: str) -> str | None:
     """The file's text (UTF-8), or None where there is no such file."""
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path, system = _open(spark, path)
     if not system.exists(hadoop_path):
         return None
     stream = system.open(hadoop_path)
     try:
-        return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        return str(java_class(spark, "org.apache.commons.io.IOUtils").toString(stream, "UTF-8"))
     finally:
         stream.close()
 
 
 def read_bytes(spark: SparkSession, path: str) -> bytes | None:
     """The file's bytes, or None where there is no such file."""
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path, system = _open(spark, path)
     if str(system.getUri().getScheme()) == "file":
         system = system.getRawFileSystem()
@@ -36,7 +35,7 @@ def read_bytes(spark: SparkSession, path: str) -> bytes | None:
         return None
     stream = system.open(hadoop_path)
     try:
-        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+        return bytes(java_class(spark, "org.apache.commons.io.IOUtils").toByteArray(stream))
     finally:
         stream.close()
 
@@ -67,14 +66,13 @@ def write_bytes(spark: SparkSession, path: str, data: bytes) -> None:
 
 
 def _replace(spark: SparkSession, system: Any, written: Any, path: Any) -> None:
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     if str(system.getUri().getScheme()) == "file":
         system.rename(written, path)
         return
-    kind = jvm.org.apache.hadoop.fs.Options.Rename
+    kind = java_class(spark, "org.apache.hadoop.fs.Options").Rename
     options: Any = spark.sparkContext._gateway.new_array(kind, 1)  # pyright: ignore
     options[0] = kind.OVERWRITE
-    jvm.org.apache.hadoop.fs.FileContext.getFileContext(system.getUri(), system.getConf()).rename(
+    java_class(spark, "org.apache.hadoop.fs.FileContext").getFileContext(system.getUri(), system.getConf()).rename(
         written, path, options
     )
 
@@ -95,12 +93,11 @@ def move(spark: SparkSession, path: str, to: str) -> None:
 
 def parquet_rows(spark: SparkSession, path: str) -> int | None:
     """Rows of a Parquet file, from its footer, or None where there is no such file."""
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path, system = _open(spark, path)
     if not system.exists(hadoop_path):
         return None
-    source = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(hadoop_path, system.getConf())
-    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(source)
+    source = java_class(spark, "org.apache.parquet.hadoop.util.HadoopInputFile").fromPath(hadoop_path, system.getConf())
+    reader = java_class(spark, "org.apache.parquet.hadoop.ParquetFileReader").open(source)
     try:
         return int(reader.getRecordCount())
     finally:
@@ -109,13 +106,12 @@ def parquet_rows(spark: SparkSession, path: str) -> int | None:
 
 def names(spark: SparkSession, path: str) -> list[str]:
     """Names of the files in a folder, sorted; empty where there is no such folder."""
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
     hadoop_path, system = _open(spark, path)
     if not system.exists(hadoop_path):
         return []
     # one call for all of them: a log of a month holds too many to ask for each name
-    paths = jvm.org.apache.hadoop.fs.FileUtil.stat2Paths(system.listStatus(hadoop_path))
-    joined = str(jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray(paths).mkString("\n"))
+    paths = java_class(spark, "org.apache.hadoop.fs.FileUtil").stat2Paths(system.listStatus(hadoop_path))
+    joined = str(java_class(spark, "scala.collection.immutable.ArraySeq").unsafeWrapArray(paths).mkString("\n"))
     return sorted(path.rpartition("/")[2] for path in joined.split("\n") if path)
 
 
@@ -137,8 +133,7 @@ def delete(spark: SparkSession, path: str) -> None:
 
 
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    hadoop_path = java_class(spark, "org.apache.hadoop.fs.Path")(path)
     return hadoop_path, hadoop_path.getFileSystem(java(spark).sessionState().newHadoopConf())
 
 

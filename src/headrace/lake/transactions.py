@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 
+from headrace.java_classes import java_class
 from headrace.lake import delta
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def recall_transactions(spark: SparkSession, path: str) -> bool:
         known = checksum.get().setTransactions()
         if not known.isDefined():
             return False
-        jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-        empty = jvm.org.apache.spark.sql.delta.DummySnapshot(log.logPath(), log)
+        empty = java_class(spark, "org.apache.spark.sql.delta.DummySnapshot")(log.logPath(), log)
         bits = _field(empty.getClass().getSuperclass(), "bitmap$0")
         _field(empty.computedState().getClass(), "setTransactions").set(empty.computedState(), known.get())
         before = bits.getInt(empty)
@@ -47,14 +47,14 @@ def recall_transactions(spark: SparkSession, path: str) -> bool:
         if bit.bit_count() != 1:
             return False
         _field(empty.getClass().getSuperclass(), "transactions").set(snapshot, transactions)
-        return _set_bit(jvm, snapshot, bits, bit)
+        return _set_bit(spark, snapshot, bits, bit)
     except Py4JError:
         return False
 
 
-def _set_bit(jvm: Any, snapshot: Any, bits: Any, bit: int) -> bool:
+def _set_bit(spark: SparkSession, snapshot: Any, bits: Any, bit: int) -> bool:
     """In one step, since another thread may set a bit of its own: then this one is not set, and Delta asks as it always did."""
-    unsafe = _field(jvm.java.lang.Class.forName("sun.misc.Unsafe"), "theUnsafe").get(None)
+    unsafe = _field(java_class(spark, "java.lang.Class").forName("sun.misc.Unsafe"), "theUnsafe").get(None)
     now = bits.getInt(snapshot)
     return bool(unsafe.compareAndSwapInt(snapshot, unsafe.objectFieldOffset(bits), now, now | bit))
 

@@ -28,6 +28,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from headrace.errors import SpecError
+from headrace.java_classes import java_class
 from headrace.quality import like_patterns as _registered  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from headrace.quality.catalogue import NO_ROW_CONDITION, REFUSED, ROW_LEVEL, expectation_types
 from headrace.quality.long_texts import is_too_long
@@ -153,7 +154,7 @@ def _check_regexes(spark: SparkSession, kwargs: Mapping[str, Any]) -> None:
     """Have Java compile each regex now: Spark would meet a wrong one only with the first row."""
     for regex in [kwargs.get("regex"), *(kwargs.get("regex_list") or [])]:
         if isinstance(regex, str):
-            spark._jvm.java.util.regex.Pattern.compile(regex)  # type: ignore[union-attr]  # pyright: ignore
+            java_class(spark, "java.util.regex.Pattern").compile(regex)
 
 
 class _DomainFrame:

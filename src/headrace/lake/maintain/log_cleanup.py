@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from headrace.java_classes import java_class
 from headrace.lake import delta, files
 from headrace.lake.log import commit_file, log_versions
 
@@ -42,8 +43,10 @@ def clean_log(spark: SparkSession, path: str, *, keep: timedelta, needed: int) -
     if not removable:
         return 0
     log = delta.delta_log(spark, path)
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-    none, minute = jvm.scala.Option.empty(), jvm.org.apache.spark.sql.delta.TruncationGranularity.MINUTE()
+    none, minute = (
+        java_class(spark, "scala.Option").empty(),
+        java_class(spark, "org.apache.spark.sql.delta.TruncationGranularity").MINUTE(),
+    )
     age = max(0, int(time.time() * 1000) - files.modified_ms(spark, f"{path}/{commit_file(removable.stop)}"))
     log.cleanUpExpiredLogs(delta.snapshot(spark, path), none, _some_long(spark, age), minute)
     left = log_versions(spark, path)
@@ -68,4 +71,4 @@ def _some_long(spark: SparkSession, number: int) -> Any:
     gateway: Any = spark.sparkContext._gateway  # pyright: ignore[reportPrivateUsage]
     one = gateway.new_array(gateway.jvm.long, 1)
     one[0] = number
-    return gateway.jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray(one).headOption()
+    return java_class(spark, "scala.collection.immutable.ArraySeq").unsafeWrapArray(one).headOption()

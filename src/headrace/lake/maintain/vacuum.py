@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from headrace.java_classes import java_class
 from headrace.lake import delta
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ def vacuum(spark: SparkSession, path: str, *, keep: timedelta) -> int:
 @contextmanager
 def _quiet(spark: SparkSession) -> Generator[None]:
     """Delta prints a sentence on standard output, which belongs to the command."""
-    jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
-    console = getattr(getattr(jvm, "scala.Console$"), "MODULE$")
+    console = getattr(java_class(spark, "scala.Console$"), "MODULE$")
     before = console.out()
-    console.setOutDirect(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
+    nowhere = java_class(spark, "java.io.OutputStream").nullOutputStream()
+    console.setOutDirect(java_class(spark, "java.io.PrintStream")(nowhere))
     try:
         yield
     finally:
