@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 from pipelines import make_topic
 from rides import START, events, make_pipeline, send
 from shop import headrace
+from told import declare_lineage, named, told_by, version_of
 
 from headrace.connections import Broker, Tracking, connect_tracking
 from headrace.errors import CheckpointError, NotReproducible, SpecError
@@ -64,6 +65,11 @@ class Grown:
 
     said: str = ""
     """What the command printed that made the last step."""
+    told: Path = Path()
+    """Where it told its lineage events."""
+    way_back: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tree: str = ""
+    """Of version 2, as the command gave it for programs and for people."""
 
     def job(
         self, spark: Any, *, fails: str = "", stop: threading.Event | None = None, **more: Any
@@ -179,7 +185,10 @@ def grown(spark, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Gr
         made.caught_up(spark)
         made.pipeline = variant(made, "min_rows: 4000", "min_rows: 40")
         patch.setenv("HEADRACE_HOME", str(folder))
+        made.told = declare_lineage(folder)
         made.said = headrace("train", str(folder), "--continuous", "--until-caught-up")
+        made.way_back = json.loads(headrace("lineage", str(folder), "2", "--json"))
+        made.tree = headrace("lineage", str(folder), "2")
     return made
 
 
@@ -317,6 +326,26 @@ def test_where_the_versions_before_are_gone_no_row_is_trained_on_twice(spark, gr
 
 def test_the_command_says_each_step_in_one_line(grown: Grown) -> None:
     assert grown.said == "step 5: 100 rows known before 2026-01-01 13:19:00 UTC, 200 trees added, 423 in all\n"
+
+
+def test_the_way_back_of_a_candidate_leads_over_its_step_to_the_offsets(grown: Grown) -> None:
+    step, found = grown.steps[1], grown.way_back
+    assert (found["sha256"], found["step"]["step"], found["rounds"]) == (step.sha256, 2, 23)
+    assert {one["stream"]: one["version"] for one in found["tables"]} == dict(step.position.versions)
+    assert all(one["offsets"] and not one["unknown"] for one in found["tables"])
+    assert "step 2 of" in grown.tree
+    assert "rows it was judged on: " in grown.tree
+
+
+def test_the_events_of_the_job_name_its_steps(grown: Grown) -> None:
+    (run,) = told_by(grown.told, "train-continuous")
+    assert [event["eventType"] for event in run] == ["START", "COMPLETE"]
+    lake = grown.pipeline.spec.lake.root
+    assert list(named(run[-1]["outputs"])) == [f"{lake}/training/grown/steps"]
+    read = {name: version_of(one) for name, one in named(run[-1]["inputs"]).items()}
+    rows = DeltaTable(f"{lake}/training/grown/steps").to_pyarrow_table().to_pylist()
+    (versions,) = (dict(row["versions"]) for row in rows if row["step"] == 5)
+    assert read == {f"{lake}/events/{stream}": version for stream, version in versions.items()}
 
 
 def test_the_section_is_needed(spark, grown: Grown, tmp_path: Path) -> None:

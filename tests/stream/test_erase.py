@@ -10,6 +10,7 @@ from customers import customer
 from deltalake import DeltaTable
 from pipelines import send
 from shop import GONE, SHE, Shop, headrace
+from told import declare_lineage, named, told_by
 
 from headrace.audit import audit_stream
 from headrace.connections import Broker
@@ -61,6 +62,7 @@ def erased(spark, shop: Shop):
     assert features_of_her(shop)
     before = {stream: shop.rows(stream) for stream in GONE}
     (shop.folder / "person.txt").write_text(f"{SHE}\n")
+    events = declare_lineage(shop.folder)
     options = ["erase", str(shop.folder), "--subject-file", str(shop.folder / "person.txt"), "--json"]
     dry = headrace(*options, "--dry-run")
     assert {stream: shop.rows(stream) for stream in GONE} == before
@@ -78,6 +80,10 @@ def erased(spark, shop: Shop):
         job.close()
     assert list((shop.lake / "errands").iterdir()) == []
     (record,) = told["records"]
+    (_, (begun, ended)) = told_by(events, "erase")
+    assert (begun["eventType"], ended["eventType"]) == ("START", "COMPLETE")
+    assert {str(shop.table(stream)) for stream in GONE} <= named(ended["outputs"]).keys()
+    assert not any(needle in str([begun, ended]) for needle in shop.needles if isinstance(needle, str))
     return before, json.loads(dry), record
 
 

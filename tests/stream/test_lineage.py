@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import shutil
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from deltalake import DeltaTable
 from rides import CUT, ask
 from shop import headrace
+from told import declare_lineage, named, told_by, version_of
 from trained_rides import Rides
 
 
@@ -49,21 +51,6 @@ def test_the_tree_can_be_read(rides: Rides) -> None:
     assert any(line.startswith("partition 0: offsets 0 to ") for line in lines)
 
 
-def of_job(rides: Rides, job: str) -> list[list[dict[str, Any]]]:
-    """The events of each run of a job."""
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for event in rides.events:
-        if event["job"]["name"] == job:
-            runs.setdefault(event["run"]["runId"], []).append(event)
-    return list(runs.values())
-
-
-def named(datasets: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    found = {one["name"]: one for one in datasets}
-    assert len(found) == len(datasets)
-    return found
-
-
 def batches(table: str) -> list[int]:
     """Versions that micro-batches committed, by delta-rs."""
     told = {one["version"]: json.loads(one.get("userMetadata") or "{}") for one in DeltaTable(table).history()}
@@ -71,7 +58,7 @@ def batches(table: str) -> list[int]:
 
 
 def test_an_ingest_tells_the_offsets_it_read_and_the_versions_it_wrote(rides: Rides, bootstrap: str) -> None:
-    runs = of_job(rides, "ingest")
+    runs = told_by(rides.events, "ingest")
     assert [[event["eventType"] for event in run] for run in runs] == [["START", "COMPLETE"]] * 2
     for stream in ("asked", "moved"):
         path, name = f"{rides.pipeline.folder}/lake/events/{stream}", f"remade.{stream}"
@@ -82,38 +69,57 @@ def test_an_ingest_tells_the_offsets_it_read_and_the_versions_it_wrote(rides: Ri
             (begun, between), (again, ended) = (one[partition][0] for one in spans)
             assert (begun, between, ended) == (first, again, end)
         wrote = [named(run[-1]["outputs"])[path] for run in runs]
-        assert int(wrote[-1]["facets"]["version"]["datasetVersion"]) == batches(path)[-1]
+        assert version_of(wrote[-1]) == batches(path)[-1]
         assert sum(one["outputFacets"]["outputStatistics"]["rowCount"] for one in wrote) == 600
         columns = {one["name"] for one in wrote[-1]["facets"]["schema"]["fields"]}
         assert columns == {field.name for field in DeltaTable(path).schema().fields}
 
 
 def test_a_training_tells_its_tables_its_rows_and_its_model(rides: Rides) -> None:
-    runs = of_job(rides, "train")
+    runs = told_by(rides.events, "train")
     assert len(runs) == 3
     for number, (start, end) in enumerate(runs, 1):
         assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
-        read = {name: one["facets"]["version"]["datasetVersion"] for name, one in named(end["inputs"]).items()}
+        read = {name: version_of(one) for name, one in named(end["inputs"]).items()}
         lake = f"{rides.pipeline.folder}/lake"
-        assert read == {f"{lake}/events/{name}": str(version) for name, version in rides.versions.items()}
+        assert read == {f"{lake}/events/{name}": version for name, version in rides.versions.items()}
         wrote = named(end["outputs"])
         assert set(wrote) == {f"{lake}/snapshots/{rides.runs[number - 1]}", "remade"}
-        assert wrote["remade"]["facets"]["version"]["datasetVersion"] == str(number)
+        assert version_of(wrote["remade"]) == number
 
 
 def test_a_scoring_tells_requests_tables_and_model(rides: Rides, bootstrap: str) -> None:
     ask(bootstrap, "remade", first=600, last=610)
     headrace("ingest", str(rides.pipeline.folder), "--until-caught-up")
     headrace("score", str(rides.pipeline.folder), "--until-caught-up", "--from", CUT.isoformat())
-    ((start, end),) = of_job(rides, "score")
+    ((start, end),) = told_by(rides.events, "score")
     lake = f"{rides.pipeline.folder}/lake"
     assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
     read, wrote = named(end["inputs"]), named(end["outputs"])
     assert set(read) == {"remade.asked", f"{lake}/events/moved", "remade"}
-    assert read["remade"]["facets"]["version"]["datasetVersion"] == "1"
-    assert int(read[f"{lake}/events/moved"]["facets"]["version"]["datasetVersion"]) >= rides.versions["moved"]
+    assert version_of(read["remade"]) == 1
+    assert version_of(read[f"{lake}/events/moved"]) >= rides.versions["moved"]
     assert set(wrote) == {
         f"{lake}/serving/remade/requests", f"{lake}/serving/remade/predictions", "remade.answers"
     }  # fmt: skip
     rows = DeltaTable(f"{lake}/serving/remade/predictions").to_pyarrow_table().num_rows
     assert wrote[f"{lake}/serving/remade/predictions"]["outputFacets"]["outputStatistics"]["rowCount"] == rows == 10
+
+
+def test_parameters_and_a_search_tell_what_they_were_made_of(rides: Rides, tmp_path: Path) -> None:
+    shutil.copytree(rides.pipeline.folder, tmp_path / "p")
+    file = tmp_path / "p" / "pipeline.yaml"
+    text = file.read_text().replace(str(rides.pipeline.folder), str(tmp_path / "p")).replace("rides\n", "told\n", 1)
+    file.write_text(f"{text}parameters: {{statistics: true}}\n")
+    events, lake = declare_lineage(tmp_path / "p"), tmp_path / "p" / "lake"
+    headrace("parameters", str(tmp_path / "p"), "--as-of", CUT.isoformat())
+    found = json.loads(headrace("search", str(tmp_path / "p"), "--as-of", CUT.isoformat(), "--trials", "1"))
+    assert found["version"] == 1
+    for job in ("parameters", "search"):
+        ((start, end),) = told_by(events, job)
+        assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
+        read = {name: version_of(one) for name, one in named(end["inputs"]).items()}
+        assert read == {f"{lake}/events/{name}": version for name, version in rides.versions.items()}
+        assert set(named(end["outputs"])) == {f"{lake}/parameters", "told.parameters"}
+    headrace("parameters", str(tmp_path / "p"), "--as-of", CUT.isoformat())
+    assert not told_by(events, "parameters")[-1][-1]["outputs"], "nothing was new"

@@ -18,6 +18,7 @@ import pytest
 from conftest import run_headrace
 from deltalake import DeltaTable
 from pipelines import make_topic, reading, send, write_pipeline
+from told import declare_lineage, named, told_by
 
 from headrace.audit import audit_stream
 from headrace.connections import Broker
@@ -136,6 +137,7 @@ def test_rows_go_by_day_and_verdict_and_files_of_closed_days_are_joined(spark, b
 
 def test_a_running_ingest_carries_it_out_beside_its_batches(spark, bootstrap: str, copy: Pipeline) -> None:
     said: list[str] = []
+    events = declare_lineage(copy.folder)
     job = start_ingest(
         spark, copy, broker=Broker(bootstrap, {}), until_caught_up=False, trigger_seconds=0.1, notify=said.append
     )
@@ -148,6 +150,9 @@ def test_a_running_ingest_carries_it_out_beside_its_batches(spark, bootstrap: st
     assert (told["table"], told["expired"]) == ("events/readings", {"accepted": 10, "quarantined": 4})
     assert "maintain of events/readings, asked by a command: carried out beside the batches" in said
     assert sorted(rows(copy)) == [n for n in ALL if n not in GONE]
+    ((start, end),) = told_by(events, "maintain")
+    assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
+    assert str(table_of(copy)) in named(end["outputs"])
 
 
 def test_files_that_no_kept_version_needs_go_and_no_other(spark, copy: Pipeline) -> None:

@@ -22,6 +22,7 @@ from quarantined import (
     released,
     write_rules,
 )
+from told import declare_lineage, told_by, version_of
 
 from headrace.connections import Broker
 from headrace.errors import SpecError
@@ -54,6 +55,7 @@ def test_a_running_ingest_carries_a_replay_out_while_it_commits(spark, bootstrap
     job = start_ingest(
         spark, lake.pipeline, broker=Broker(bootstrap, {}), until_caught_up=False, trigger_seconds=0.1
     )  # fmt: skip
+    events = declare_lineage(lake.folder)
     lake.mend()  # the running ingest goes on by the wrong rule, and releases by the right one
     quiet, more = threading.Event(), len(RECORDS)
 
@@ -85,6 +87,9 @@ def test_a_running_ingest_carries_a_replay_out_while_it_commits(spark, bootstrap
     assert sorted(lake.rows()) == sorted(offsets_in_kafka(bootstrap, "busy"))
     assert {offset for offset, row in lake.rows().items() if row["released_at"]} == RELEASED
     assert list((lake.folder / "lake" / "errands").iterdir()) == []
+    ((_, told_end),) = told_by(events, "replay")  # of what the ingest did for it, and of none of the batches
+    (wrote,) = told_end["outputs"]
+    assert version_of(wrote) == replayed
 
 
 def test_a_command_takes_over_where_the_ingest_ends_and_the_errand_is_done_once(spark, lake: Lake, monkeypatch) -> None:

@@ -6,13 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from deltalake import DeltaTable
 from pipelines import make_topic
 from rides import CUT, events, make_pipeline, send
 from shop import headrace
+from told import declare_lineage
 
 from headrace.connections import Tracking, connect_tracking
 from headrace.spec import Pipeline, load
@@ -31,10 +31,9 @@ class Rides:
     """Of the events tables when the models were trained, by delta-rs."""
 
     @property
-    def events(self) -> list[dict[str, Any]]:
-        """The lineage events that were told, in their order."""
-        text = (self.pipeline.folder / "told" / "events.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+    def events(self) -> Path:
+        """Where lineage events are told."""
+        return self.pipeline.folder / "told" / "events.jsonl"
 
     def files(self, version: int) -> list[Path]:
         """The Booster file of a version in MLflow's store."""
@@ -57,7 +56,8 @@ def make_rides(folder: Path, *, bootstrap: str) -> Rides:
     file = folder / "p" / "pipeline.yaml"
     text = file.read_text().replace("rounds: 20", "rounds: 20\n  parameters: {subsample: 0.8, max_depth: 4}")
     text = text.replace("tolerance: 1.0", "tolerance: 0, floors: {auc: 0.5}")
-    file.write_text(f"{text}lineage: {{transport: file, path: {folder}/p/told/events.jsonl, every: 1h}}\n")
+    file.write_text(text)
+    declare_lineage(folder / "p")
     pipeline, tracking = load(folder / "p"), connect_tracking(load(folder / "p"), home=folder / "home")
     for name in ("asked", "moved"):
         make_topic(bootstrap, f"remade.{name}")

@@ -22,21 +22,28 @@ def train_as_labels_arrive(
 ) -> None:
     """Train until ``stop`` is set, or until everything that is in the tables now was looked at."""
     from headrace.connections import connect_tracking, find_broker, home_folder
+    from headrace.lineage.job import TRAIN_CONTINUOUS, telling
     from headrace.training.chosen import wanted
     from headrace.training.continuous.job import train_continuously
 
     home = home_folder()
+    tracking = connect_tracking(pipeline, home=home)
+    with telling(spark, pipeline, TRAIN_CONTINUOUS, tracking_uri=tracking.uri, notify=say) as told:
 
-    def on_candidate(done: Training, step: Step) -> None:
-        print(_decision(done, step), flush=True)
-        tell_kafka(spark, pipeline)
+        def on_step(step: Step) -> None:
+            print(_progress(step), flush=True)
+            told.tick()
 
-    job = train_continuously(
-        spark, pipeline, broker=find_broker(pipeline, home=home) if wanted(pipeline) else None,
-        tracking=connect_tracking(pipeline, home=home), anew=anew, trigger_seconds=trigger_seconds,
-        on_step=lambda step: print(_progress(step), flush=True), on_candidate=on_candidate, notify=say,
-    )  # fmt: skip
-    job.run(until_caught_up=until_caught_up, stop=stop)
+        def on_candidate(done: Training, step: Step) -> None:
+            print(_decision(done, step), flush=True)
+            told.trained(done.run_id, tracking_uri=tracking.uri)
+            tell_kafka(spark, pipeline)
+
+        job = train_continuously(
+            spark, pipeline, broker=find_broker(pipeline, home=home) if wanted(pipeline) else None, tracking=tracking,
+            anew=anew, trigger_seconds=trigger_seconds, on_step=on_step, on_candidate=on_candidate, notify=say,
+        )  # fmt: skip
+        job.run(until_caught_up=until_caught_up, stop=stop)
 
 
 def _progress(step: Step) -> str:

@@ -32,11 +32,11 @@ def lineage(
     Example: headrace lineage conf/flights champion
     """
     from headrace.lineage.origin import trace
-    from headrace.training.recipe import recipe_of
+    from headrace.training.grown import made_from
 
     pipeline, trained = chosen(words)
     root = pipeline.spec.lake.root if pipeline else None
-    found = trace(trained, recipe_of(trained.run_id), root=root)
+    found = trace(trained, made_from(trained.run_id), root=root)
     if as_json:
         print(json.dumps(found.as_json()))
     else:
@@ -46,6 +46,8 @@ def lineage(
 
 def tree_of(found: Lineage) -> Tree:
     """The way back as a tree."""
+    from headrace.training.grown import Grown
+
     recipe, tags = found.recipe, {**found.trained.version_tags, **found.trained.tags}
     root = Tree(_text(f"model {found.trained.name}  SHA-256 {recipe.booster_sha256}"), highlight=False)
     run = root.add(_text(f"run {recipe.run_id}: {recipe.pipeline.name} as of {recipe.as_of:%Y-%m-%d %H:%M} UTC"))
@@ -57,13 +59,17 @@ def tree_of(found: Lineage) -> Tree:
     run.add(_text(f"settings: {settings}"))
     for name, one in recipe.parameters.items():
         run.add(_text(f"parameters {name} version {one.version}"))
+    step = recipe.step if isinstance(recipe, Grown) else None
     rows = run.add(
         _text(
-            f"training rows: {recipe.snapshot.rows:,}, content {recipe.snapshot.content}"
+            f"{'rows it was judged on' if step else 'training rows'}: {recipe.snapshot.rows:,}, content {recipe.snapshot.content}"
             + (f"; released on {tags['headrace.released_at']}" if "headrace.released_at" in tags else "")
             + (f"; rows of erased people are gone ({tags['headrace.erased']})" if "headrace.erased" in tags else "")
         )
     )
+    if step is not None:
+        told = f"step {step.step} of {step.table}, begun from {step.started_from} with step {step.chain}"
+        rows = run.add(_text(f"{told}: {step.trees:,} trees of what was known before {step.as_of:%Y-%m-%d %H:%M} UTC"))
     for origin in found.origins:
         _add(rows, origin)
     return root

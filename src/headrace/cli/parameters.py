@@ -59,6 +59,7 @@ def make(
 
     Example: headrace parameters conf/flights --as-of 2013-03-01
     """
+    from headrace.lineage.job import PARAMETERS_CONTINUOUS, telling
     from headrace.spec import load
 
     if (as_of is None) != continuous or (until_caught_up and not continuous):
@@ -67,21 +68,27 @@ def make(
     when = moment(as_of) if as_of else None
     broker = connect(loaded)
 
-    def told(made: list[Made]) -> None:
-        for one in made:
-            print(json.dumps(_line(one.parameters) | {"new": one.is_new}) if as_json else _sentence(one), flush=True)
-
     with stopping("stopping after what is being made; Ctrl-C again ends at once (nothing is lost either way)") as stop:
         spark = spark_for(f"headrace parameters {loaded.name}", master, memory)
-        if when is not None:
-            from headrace.training.making import make as run
+        with telling(spark, loaded, PARAMETERS_CONTINUOUS if continuous else "parameters", notify=say) as told:
 
-            told(run(spark, loaded, broker=broker, as_of=when, notify=say))
-        else:
-            from headrace.training.following import follow
+            def on_made(made: list[Made]) -> None:
+                for one in made:
+                    line = json.dumps(_line(one.parameters) | {"new": one.is_new}) if as_json else _sentence(one)
+                    print(line, flush=True)
+                new = [one.parameters for one in made if one.is_new]
+                if new:
+                    told.published(new, bootstrap=broker.bootstrap)
 
-            job = follow(spark, loaded, broker=broker, on_made=told, notify=say)
-            job.run(until_caught_up=until_caught_up, stop=stop)
+            if when is not None:
+                from headrace.training.making import make as run
+
+                on_made(run(spark, loaded, broker=broker, as_of=when, notify=say))
+            else:
+                from headrace.training.following import follow
+
+                job = follow(spark, loaded, broker=broker, on_made=on_made, notify=say)
+                job.run(until_caught_up=until_caught_up, stop=stop)
     if stop.is_set() and (until_caught_up or not continuous):
         raise KeyboardInterrupt
 

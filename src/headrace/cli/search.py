@@ -37,6 +37,9 @@ def search(
     Example: headrace search conf/flights --as-of 2013-03-01 --trials 20
     """
     from headrace.connections import connect_tracking, home_folder
+    from headrace.lineage.job import telling
+    from headrace.parameters.event import HYPERPARAMETERS
+    from headrace.parameters.table import read_table
     from headrace.spec import load
     from headrace.training.search import search as run
 
@@ -46,13 +49,16 @@ def search(
     with (
         stopping("stopping; finished trials are kept, and the same command goes on; Ctrl-C again ends at once") as stop,
         _Shown() as shown,
+        telling(spark, loaded, "search", notify=say) as told,
     ):
         found = run(
             spark, loaded, tracking=connect_tracking(loaded, home=home_folder()), broker=broker, as_of=when,
             home=home_folder(), trials=trials, stop=stop, progress=shown.tell, notify=say,
         )  # fmt: skip
-    if found is None:
-        raise KeyboardInterrupt
+        if found is None:
+            raise KeyboardInterrupt
+        winner = read_table(spark, loaded).version(HYPERPARAMETERS, found.version)
+        told.published([winner], bootstrap=broker.bootstrap)
     print(json.dumps({**asdict(found), "best": round(found.best, 6)}))
 
 

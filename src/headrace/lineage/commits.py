@@ -15,6 +15,8 @@ from headrace.lineage.datasets import Dataset, model, table, topic
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+MADE = ("scores", "training step")
+"""Commits of what is made from features: they name the versions of the events tables."""
 Owned = Callable[[LogEntry], bool]
 """Whether a commit is the job's own: beside it others may write."""
 
@@ -38,7 +40,7 @@ class Watched:
     owned: Owned
     seen: int = -1
     of_features: dict[str, str] = field(default_factory=dict)
-    """Stream to the path of its events table, where predictions are made from these."""
+    """Stream to the path of its events table, where predictions or steps of training are made from these."""
 
     def begin(self, spark: SparkSession) -> None:
         """Look at what comes after now."""
@@ -77,15 +79,16 @@ def _read(
     batches = [entry for entry in entries if entry.is_batch]
     if batches:
         yield topic(bootstrap, str(batches[-1].metadata["topic"]), offsets=_spans(batches))
-    scores = [entry for entry in entries if entry.metadata.get("headrace") == "scores"]
-    if scores:
-        told = scores[-1].metadata
+    made = [entry for entry in entries if entry.metadata.get("headrace") in MADE]
+    if made:
+        told = made[-1].metadata
         for stream, version in sorted(told["versions"].items()):
             path = one.of_features[stream]
             yield table(path, version=int(version), fields=fields_of(spark, path))
-        yield model(tracking_uri, str(told["model"]), version=int(told["model_version"]))
-    if len(batches) + len(scores) < len(entries):
-        before = min(entry.version for entry in entries if entry not in batches and entry not in scores) - 1
+        if "model_version" in told:
+            yield model(tracking_uri, str(told["model"]), version=int(told["model_version"]))
+    if len(batches) + len(made) < len(entries):
+        before = min(entry.version for entry in entries if entry not in batches and entry not in made) - 1
         yield table(one.path, version=before, fields=fields_of(spark, one.path))
 
 

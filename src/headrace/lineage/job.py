@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from headrace.lineage.commits import Use, Watched
     from headrace.lineage.emitter import Emitter
+    from headrace.parameters.event import Parameters
 
 Notify = Callable[[str], None]
+TRAIN_CONTINUOUS, PARAMETERS_CONTINUOUS = "train-continuous", "parameters-continuous"
+_STREAMING = frozenset({"ingest", "score", TRAIN_CONTINUOUS, PARAMETERS_CONTINUOUS})
 _OWN = {
     "replay": frozenset({"replay"}),
     "erase": frozenset({"erase"}),
@@ -38,7 +41,10 @@ class Told:
         """Say that the job goes on. Costs nothing where it was said a short while ago."""
 
     def trained(self, run_id: str, *, tracking_uri: str) -> None:
-        """Say which training run the job was."""
+        """Say which training run the job was, or made meanwhile."""
+
+    def published(self, made: Iterable[Parameters], *, bootstrap: str) -> None:
+        """Say which parameters the job published."""
 
 
 class TellingJob(Told):
@@ -50,7 +56,7 @@ class TellingJob(Told):
         from openlineage.client.uuid import generate_new_uuid
 
         self._verb, self._pipeline, self._emitter, self._collect = verb, pipeline, emitter, collect
-        self._spark, self._every, self._streaming = spark, every, verb in ("ingest", "score")
+        self._spark, self._every, self._streaming = spark, every, verb in _STREAMING
         self._run, self._last, self._lock = str(generate_new_uuid()), time.monotonic(), threading.Lock()
         self._added: list[Callable[[], Use]] = []
 
@@ -65,19 +71,31 @@ class TellingJob(Told):
             self._last = time.monotonic()
         self._submit("RUNNING", self._collect, if_any=True)
 
-    def add(self, found: Callable[[], Use]) -> None:
-        """What the job read and wrote, apart from what the commits of its tables say; asked for in the thread of the events."""
+    def at_end(self, found: Callable[[], Use]) -> None:
+        """What is told with the end of the job, apart from what the commits say; asked for in the thread of the events."""
         self._added.append(found)
 
     def trained(self, run_id: str, *, tracking_uri: str) -> None:
-        from headrace.lineage.training import training_use
+        from headrace.lineage.use import training_use
 
-        self.add(lambda: training_use(self._spark, run_id, tracking_uri=tracking_uri))
+        self._used(lambda: training_use(self._spark, run_id, tracking_uri=tracking_uri))
+
+    def published(self, made: Iterable[Parameters], *, bootstrap: str) -> None:
+        from headrace.lineage.use import parameters_use
+
+        self._used(lambda: parameters_use(self._spark, self._pipeline, made, bootstrap=bootstrap))
 
     def end(self, error: BaseException | None) -> None:
         """Say how it ended."""
         kind = "COMPLETE" if error is None else "FAIL" if isinstance(error, Exception) else "ABORT"
         self._submit(kind, self._all, error=error)
+
+    def _used(self, found: Callable[[], Use]) -> None:
+        """Told at once of a job that goes on, else with its end."""
+        if self._streaming:
+            self._submit("RUNNING", found, if_any=True)
+        else:
+            self.at_end(found)
 
     def _all(self) -> Use:
         from headrace.lineage.commits import Use
@@ -155,7 +173,7 @@ def telling(
         yield Told()
         return
     if verb == "score":
-        job.add(lambda: published(pipeline, bootstrap=bootstrap))
+        job.at_end(lambda: published(pipeline, bootstrap=bootstrap))
     job.start(lambda: known(pipeline, verb, bootstrap=bootstrap))
     try:
         yield job
@@ -174,11 +192,21 @@ def telling(
 def watched_tables(pipeline: Pipeline, verb: str) -> Sequence[Watched]:
     """The tables that a verb writes."""
     from headrace.lineage.commits import Watched
+    from headrace.training.continuous.rows import streams
 
     layout, spec = Layout(pipeline.spec.lake.root), pipeline.spec
     events = [layout.events(name) for name in spec.streams]
     if verb == "ingest":
         return [Watched(path, lambda entry: entry.is_batch) for path in events]
+    if verb == TRAIN_CONTINUOUS and spec.model:
+        tables = {name: layout.events(name) for name in streams(pipeline)}
+        return [
+            Watched(
+                layout.steps(spec.model.name),
+                lambda entry: entry.metadata.get("headrace") == "training step",
+                of_features=tables,
+            )
+        ]
     served = [layout.requests(spec.model.name), layout.predictions(spec.model.name)] if spec.model else []
     if verb == "score" and served:
         tables = {name: layout.events(name) for name in spec.features.streams} if spec.features else {}

@@ -13,6 +13,7 @@ from headrace.lake.layout import Layout
 from headrace.lake.ledger.record import BATCH, UNKNOWN, Record
 from headrace.lake.outside import DamagedLog
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
+from headrace.training.grown import Grown
 from headrace.training.recipe import Recipe, Source
 from headrace.training.trained import Trained
 
@@ -50,7 +51,7 @@ class Lineage:
     """A model's way back."""
 
     trained: Trained
-    recipe: Recipe
+    recipe: Recipe | Grown
     origins: tuple[Origin, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -62,12 +63,13 @@ class Lineage:
             "as_of": recipe.as_of.isoformat(), "commit": recipe.environment.commit, "dirty": recipe.environment.dirty,
             "packages": recipe.environment.packages, "settings": recipe.settings, "rounds": recipe.rounds,
             "parameters": {name: one.version for name, one in recipe.parameters.items()},
+            "step": recipe.step.model_dump(mode="json") if isinstance(recipe, Grown) else None,
             "snapshot": recipe.snapshot.model_dump(exclude={"columns"}),
             "tables": [origin.as_json() for origin in self.origins],
         }  # fmt: skip
 
 
-def trace(trained: Trained, recipe: Recipe, *, root: str | None) -> Lineage:
+def trace(trained: Trained, recipe: Recipe | Grown, *, root: str | None) -> Lineage:
     """The way back of a model. ``root``: of the lake, where it is not where it was at the training.
 
     Raises StorageError where a table can't be reached.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,16 +24,20 @@ from headrace.training.task import Task
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from headrace.training.grown import Grown
+
 FILE = "training.json"
 GROWN = "step.json"
 """What a candidate of continuous training has in its place: the step that made it."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of what is recorded: a name that is not expected is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PipelineText(_Part):
+class PipelineText(Part):
     """The pipeline file as it was written: with ``${NAME}`` in place of what the environment held, so without secrets."""
 
     name: str
@@ -41,7 +45,7 @@ class PipelineText(_Part):
     text: str
 
 
-class Table(_Part):
+class Table(Part):
     """A table that was read, at a version."""
 
     path: str
@@ -68,14 +72,14 @@ class Snapshot(Table):
         return int(self.content.partition("-")[0], 16)
 
 
-class UsedParameters(_Part):
+class UsedParameters(Part):
     """Published parameters: their version, and the hash of their content."""
 
     version: int
     sha256: str
 
 
-class Split(_Part):
+class Split(Part):
     """Which rows train: those of requests before ``cut`` (UTC) whose outcome was known before it."""
 
     share: float
@@ -84,7 +88,7 @@ class Split(_Part):
     test_rows: int
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """Everything that a rebuild needs, apart from the rows."""
 
     format: Literal[1]
@@ -139,14 +143,12 @@ def record(
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
 
-    layout = Layout(pipeline.spec.lake.root)
-    path = layout.snapshot(run_id)
     assert pipeline.spec.features is not None
     assert pipeline.spec.label is not None
     made = Recipe(
         format=1,
         run_id=run_id,
-        pipeline=PipelineText(name=pipeline.name, version=pipeline.version, text=pipeline.text),
+        pipeline=text_of(pipeline),
         declared_features=pipeline.spec.features,
         declared_label=pipeline.spec.label,
         as_of=dataset.as_of,
@@ -156,13 +158,8 @@ def record(
         classes=classes,
         settings=dict(settings),
         rounds=rounds,
-        snapshot=Snapshot(
-            path=path, version=delta.version(spark, path), content=content, columns=column_hashes(read_snapshot(spark, path))
-        ),
-        tables={
-            name: Source(path=layout.events(name), version=at, topic=pipeline.spec.streams[name].topic)
-            for name, at in dataset.versions.items()
-        },
+        snapshot=snapshot_of(spark, pipeline, run_id=run_id, content=content),
+        tables=sources_of(pipeline, dataset.versions),
         parameters={one.name: UsedParameters(version=one.version, sha256=one.sha256) for one in used},
         environment=environment(),
         booster_sha256=booster_sha256,
@@ -171,49 +168,93 @@ def record(
     return made
 
 
+def text_of(pipeline: Pipeline) -> PipelineText:
+    """The pipeline file, as it is recorded."""
+    return PipelineText(name=pipeline.name, version=pipeline.version, text=pipeline.text)
+
+
+def sources_of(pipeline: Pipeline, versions: Mapping[str, int]) -> dict[str, Source]:
+    """The events tables at their versions, by stream."""
+    layout = Layout(pipeline.spec.lake.root)
+    return {
+        name: Source(path=layout.events(name), version=at, topic=pipeline.spec.streams[name].topic)
+        for name, at in versions.items()
+    }
+
+
+def snapshot_of(spark: SparkSession, pipeline: Pipeline, *, run_id: str, content: str) -> Snapshot:
+    """The snapshot of a run, with a hash of each column."""
+    path = Layout(pipeline.spec.lake.root).snapshot(run_id)
+    columns = column_hashes(read_snapshot(spark, path))
+    return Snapshot(path=path, version=delta.version(spark, path), content=content, columns=columns)
+
+
 def recipe_of(run_id: str) -> Recipe:
     """The recipe of a run. The tracking store must be open.
 
     Raises NotReproducible where the run recorded none, ModelError where it can't be fetched or read.
     """
+    there = recorded(run_id)
+    if GROWN in there:
+        raise NotReproducible(
+            f"run {run_id} is a candidate of continuous training: its trees grew step by step, so no training makes it again; "
+            f"its {GROWN} names the step, whose row in the table of steps has the same SHA-256, rows and settings"
+        )
+    if FILE not in there:
+        raise NotReproducible(
+            f"run {run_id} recorded no {FILE}, so what its model was made from is not known: it was made by an older "
+            "Headrace, or it did not finish; train anew"
+        )
+    return parsed(fetched(run_id, FILE), run_id=run_id)
+
+
+def recorded(run_id: str) -> frozenset[str]:
+    """Names of what a run recorded. Raises ModelError where MLflow does not say."""
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient()
     try:
-        there = {one.path for one in client.list_artifacts(run_id)}
-        if GROWN in there:
-            raise NotReproducible(
-                f"run {run_id} is a candidate of continuous training: its trees grew step by step, so no training makes it again; "
-                f"its {GROWN} names the step, whose row in the table of steps has the same SHA-256, rows and settings"
-            )
-        if FILE not in there:
-            raise NotReproducible(
-                f"run {run_id} recorded no {FILE}, so what its model was made from is not known: it was made by an older "
-                "Headrace, or it did not finish; train anew"
-            )
-        from pathlib import Path
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as folder:
-            text = Path(client.download_artifacts(run_id, FILE, folder)).read_text(encoding="utf-8")
-    except NotReproducible:
-        raise
+        return frozenset(one.path for one in MlflowClient().list_artifacts(run_id))
     except Exception as error:
-        raise ModelError(
-            f"{FILE} of run {run_id} can't be fetched from MLflow ({type(error).__name__}); is its store for artifacts there?"
-        ) from None
-    return parsed(text, run_id=run_id)
+        raise _gone(FILE, run_id, error) from None
+
+
+def fetched(run_id: str, name: str) -> str:
+    """The text of what a run recorded. Raises ModelError where it can't be fetched."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from mlflow.tracking import MlflowClient
+
+    try:
+        with TemporaryDirectory() as folder:
+            return Path(MlflowClient().download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+    except Exception as error:
+        raise _gone(name, run_id, error) from None
+
+
+def _gone(name: str, run_id: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"{name} of run {run_id} can't be fetched from MLflow ({type(error).__name__}); is its store for artifacts there?"
+    )
 
 
 def parsed(text: str, *, run_id: str) -> Recipe:
     """A recipe from its text. Raises ModelError where it is damaged, or another run's."""
+    return read(Recipe, text, name=FILE, run_id=run_id)
+
+
+_Document = TypeVar("_Document", "Recipe", "Grown")
+
+
+def read(kind: type[_Document], text: str, *, name: str, run_id: str) -> _Document:
+    """What a run recorded as ``name``. Raises ModelError where it is damaged, or another run's."""
     try:
-        found = Recipe.model_validate(json.loads(text))
+        found = kind.model_validate(json.loads(text))
     except (ValueError, ValidationError) as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else "no JSON"
         raise ModelError(
-            f"{FILE} of run {run_id} is not what a training wrote ({where}); find out who changed it, and train anew"
+            f"{name} of run {run_id} is not what a training wrote ({where}); find out who changed it, and train anew"
         ) from None
     if found.run_id != run_id:
-        raise ModelError(f"{FILE} of run {run_id} is that of run {found.run_id[:32]}; find out who changed it")
+        raise ModelError(f"{name} of run {run_id} is that of run {found.run_id[:32]}; find out who changed it")
     return found

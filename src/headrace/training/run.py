@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, TrainingError
@@ -19,6 +19,7 @@ from headrace.training.chosen import choose
 from headrace.training.dataset import LABEL, Dataset, build_dataset
 from headrace.training.fit import fit, importance, predict, rounds_for, settings
 from headrace.training.gate import Verdict
+from headrace.training.grown import StepTold, record_grown
 from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
 from headrace.training.quality import check_trainable
@@ -176,16 +177,13 @@ def judge_grown(
     experiment: str,
     name: str,
     booster: xgb.Booster,
-    sha256: str,
-    cut: datetime,
-    parameters: str,
-    grown: Mapping[str, Any],
+    step: StepTold,
     tags: Mapping[str, str],
 ) -> Training:
-    """Log a Booster that grew elsewhere, register it, and let the gate decide as on any other: it tests on the requests from
-    ``cut`` (UTC) on, of which it must know none. ``grown`` says how it grew, ``tags`` go to its run and its version.
+    """Log a Booster that grew by a step, register it, and let the gate decide as on any other: it tests on the requests from the
+    step's cut-off on, of which it must know none. ``tags`` go to its run and its version.
 
-    Raises ModelError where MLflow's file of it has not this SHA-256; otherwise as :func:`train`.
+    Raises ModelError where MLflow's file of it has not the step's SHA-256; otherwise as :func:`train`.
     """
     import mlflow
 
@@ -193,23 +191,23 @@ def judge_grown(
     assert model is not None
     with registry.running(experiment, name=name) as run_id:
         path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
-        split = split_at(to_arrow(rows), cut)
+        split = split_at(to_arrow(rows), step.as_of)
         check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
         task = task_of(model.kind, split.train, split.test)
         _log_data(pipeline, dataset, split, path=path, digest=digest)
         measured = _log_evaluation(booster, split, dataset, task)
         mlflow.log_params({"rounds": booster.num_boosted_rounds(), "seed": model.seed})
-        mlflow.log_dict(dict(grown), recipe.GROWN)
-        mlflow.set_tags({registry.PARAMETERS: parameters, **tags})
+        record_grown(spark, pipeline, dataset, run_id=run_id, step=step, content=digest)
+        mlflow.set_tags({registry.PARAMETERS: step.parameters, **tags})
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
         uri, logged = registry.log_booster(booster, example=example)
-        if logged != sha256:
+        if logged != step.sha256:
             raise ModelError(
                 f"MLflow's file of {name} is not the Booster of that step; was XGBoost exchanged meanwhile?"
             )
         return _judged(
             spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=logged, content=digest,
-            parameters=parameters, measured=measured, tags=tags,
+            parameters=step.parameters, measured=measured, tags=tags,
         )  # fmt: skip
 
 

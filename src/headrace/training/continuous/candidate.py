@@ -93,7 +93,7 @@ def judge(
     dataset = build_dataset(spark, pipeline, as_of=now.as_of, versions=now.versions, vocabularies=vocabularies)
     done = judge_grown(
         spark, pipeline, dataset, experiment=experiment, name=f"{pipeline.name} step {step.number}", booster=loaded(booster),
-        sha256=step.sha256, cut=step.position.as_of, parameters=step.parameters, grown={**step.as_json(), "table": steps.path},
+        step=step.told(steps.path),
         tags={
             STEP: str(step.number), TABLE: steps.table_id, CONTINUOUS: "true", CONSUMED: json.dumps(dict(step.position.versions)),
         },

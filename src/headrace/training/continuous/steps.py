@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -21,6 +21,7 @@ from headrace.lake.commit import append_once
 from headrace.lake.maintain import vacuum
 from headrace.lake.tables import create_table
 from headrace.training.continuous.rows import Position
+from headrace.training.grown import StepTold
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
@@ -76,13 +77,13 @@ class Step:
     sha256: str = ""
     created_at: datetime | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """What a candidate's run says of it."""
-        return {
-            "step": self.number, "chain": self.chain, "versions": dict(self.position.versions),
-            "as_of": self.position.as_of.isoformat(), "trees": self.trees, "parameters": self.parameters,
-            "settings": self.settings, "started_from": self.started_from, "sha256": self.sha256,
-        }  # fmt: skip
+    def told(self, table: str) -> StepTold:
+        """What a candidate's run says of it. ``table``: of the steps."""
+        return StepTold(
+            table=table, step=self.number, chain=self.chain, versions=dict(self.position.versions), as_of=self.position.as_of,
+            trees=self.trees, parameters=self.parameters, settings=self.settings, started_from=self.started_from,
+            sha256=self.sha256,
+        )  # fmt: skip
 
 
 class Steps:
