@@ -25,6 +25,7 @@ from headrace.lake.openings import this_user
 from headrace.spec import Pipeline, load
 from headrace.training import registry, rollback
 from headrace.training.run import train
+from headrace.training.task import Task, as_text
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAME, TOPIC = "parcels-late", "parcels.decisions"
@@ -284,6 +285,15 @@ def test_versions_that_cannot_serve_are_refused_in_one_sentence(copy: Depot) -> 
         headrace("rollback", str(copy.folder), "--to", "99")
     copy.change("size: size, weight: weight", "size: size, weight: weight, both: size + weight")
     with pytest.raises(ModelError, match=r"version 1 .* was trained on other features than the pipeline file declares"):
+        headrace("rollback", str(copy.folder))
+    assert (copy.alias, len(copy.trail)) == (2, 3)
+
+
+def test_a_version_of_another_kind_is_not_brought_back(copy: Depot) -> None:
+    mlflow.MlflowClient().set_model_version_tag(NAME, "1", registry.TASK, as_text(Task("regression")))
+    with pytest.raises(
+        ModelError, match=r"version 1 .* is a regression model, and the pipeline file declares a binary one"
+    ):
         headrace("rollback", str(copy.folder))
     assert (copy.alias, len(copy.trail)) == (2, 3)
 

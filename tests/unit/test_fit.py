@@ -114,6 +114,8 @@ def test_more_rows_than_fit_are_refused_in_one_sentence() -> None:
         match=r"^10,000,000 rows of 50 features are likely to need 22\.\d GiB on the driver, and model.memory allows 4.0; raise",
     ):
         require_room(10_000_000, features=50, limit=model().memory_bytes)
+    with pytest.raises(TrainingError, match=r"1,000,000 rows of 50 features and 100 classes are likely to need"):
+        require_room(1_000_000, features=50, classes=100, limit=memory_needed(1_000_000, features=50, classes=99))
 
 
 @pytest.mark.parametrize(("size", "bytes_"), [("512m", 512 * 2**20), ("4g", 4 * 2**30)])

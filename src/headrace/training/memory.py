@@ -18,20 +18,26 @@ BYTES_PER_VALUE = 40
 is put together, and XGBoost keeps a copy. An estimate."""
 BYTES_PER_ROW = 400
 """Of a row's id, times and label, and of its gradients."""
+BYTES_PER_CLASS = 24
+"""Of each class besides, for each row: its gradients, margin and probability."""
 EVERY_S = 0.1
 
 
-def memory_needed(rows: int, *, features: int) -> int:
+def memory_needed(rows: int, *, features: int, classes: int = 0) -> int:
     """Bytes that the driver's processes are likely to need for that many rows, above what they have at the start."""
-    return rows * (features * BYTES_PER_VALUE + BYTES_PER_ROW)
+    return rows * (features * BYTES_PER_VALUE + classes * BYTES_PER_CLASS + BYTES_PER_ROW)
 
 
-def require_room(rows: int, *, features: int, limit: int) -> None:
-    """Raise TrainingError where so many rows are likely to need more than ``limit`` bytes. Ask before they are collected."""
-    needed = memory_needed(rows, features=features)
+def require_room(rows: int, *, features: int, classes: int = 0, limit: int) -> None:
+    """Raise TrainingError where so many rows are likely to need more than ``limit`` bytes. Ask before they are collected.
+
+    ``classes``: of several classes, how many; asked again once they are known, before the model is trained.
+    """
+    needed = memory_needed(rows, features=features, classes=classes)
     if needed > limit:
+        what = f"{rows:,} rows of {features} features{f' and {classes} classes' if classes else ''}"
         raise TrainingError(
-            f"{rows:,} rows of {features} features are likely to need {needed / 2**30:.1f} GiB on the driver, and model.memory "
+            f"{what} are likely to need {needed / 2**30:.1f} GiB on the driver, and model.memory "
             f"allows {limit / 2**30:.1f}; raise model.memory (and --driver-memory) where the machine has more"
         )
 

@@ -128,4 +128,9 @@ def _checked(pipeline: Pipeline, model: Model, target: int, *, even_if_refused: 
             f"version {target} of model {model.name!r} was trained on other features than the pipeline file declares, so it can't "
             "answer; go back to the file that trained it first"
         )
+    if loaded.task.kind != model.kind:
+        raise ModelError(
+            f"version {target} of model {model.name!r} is a {loaded.task.kind} model, and the pipeline file declares a "
+            f"{model.kind} one; go back to the file that trained it first"
+        )
     return version

@@ -82,6 +82,9 @@ def train(
             named = "label.positive" if model.kind == "binary" else "label.value"
             check_trainable(split.train, split.test, features=dataset.features, label=LABEL, named=named)
             task = task_of(model.kind, split.train, split.test)
+            require_room(
+                rows_in(digest), features=len(dataset.features), classes=len(task.classes), limit=model.memory_bytes
+            )
             numbered, parameters = task.numbered(split.train), {**parameters, **task.settings}
             rounds = rounds_for(
                 numbered, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds

@@ -131,6 +131,7 @@ def _run(
     stop: threading.Event, progress: Callable[[Stand], None],
 ) -> None:  # fmt: skip
     rows, task = by_group(rows), task_of(model.kind, rows, rows)
+    require_room(rows.num_rows, features=len(features), classes=len(task.classes), limit=model.memory_bytes)
     folds = time_folds(task.numbered(rows), folds=model.search.folds)
     judge = Judge(rows, folds, features=features, model=model, task=task)
     while len(finished(study)) < trials and not stop.is_set():
