@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from deltalake import DeltaTable
 from rides import CUT, ask
 from shop import headrace
-from told import declare_lineage, named, told_by, version_of
+from told import named, told_by, version_of
 from trained_rides import Rides
 
 
@@ -111,15 +111,16 @@ def test_parameters_and_a_search_tell_what_they_were_made_of(rides: Rides, tmp_p
     file = tmp_path / "p" / "pipeline.yaml"
     text = file.read_text().replace(str(rides.pipeline.folder), str(tmp_path / "p")).replace("rides\n", "told\n", 1)
     file.write_text(f"{text}parameters: {{statistics: true}}\n")
-    events, lake = declare_lineage(tmp_path / "p"), tmp_path / "p" / "lake"
+    events, lake = tmp_path / "p" / "told" / "events.jsonl", tmp_path / "p" / "lake"
     headrace("parameters", str(tmp_path / "p"), "--as-of", CUT.isoformat())
+    versions = {f"{lake}/events/{name}": DeltaTable(f"{lake}/events/{name}").version() for name in rides.versions}
     found = json.loads(headrace("search", str(tmp_path / "p"), "--as-of", CUT.isoformat(), "--trials", "1"))
     assert found["version"] == 1
     for job in ("parameters", "search"):
         ((start, end),) = told_by(events, job)
         assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
         read = {name: version_of(one) for name, one in named(end["inputs"]).items()}
-        assert read == {f"{lake}/events/{name}": version for name, version in rides.versions.items()}
+        assert read == versions
         assert set(named(end["outputs"])) == {f"{lake}/parameters", "told.parameters"}
     headrace("parameters", str(tmp_path / "p"), "--as-of", CUT.isoformat())
     assert not told_by(events, "parameters")[-1][-1]["outputs"], "nothing was new"

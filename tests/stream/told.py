@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 
 def declare_lineage(folder: Path) -> Path:
     """Have a pipeline's commands tell events into the file that is given back, which is not in its lake."""
     file, events = folder / "pipeline.yaml", folder / "told" / "events.jsonl"
-    text = yaml.safe_load(file.read_text())
-    text["lineage"] = {"transport": "file", "path": str(events), "every": "1h"}
-    file.write_text(yaml.safe_dump(text, sort_keys=False))
+    text, lineage = file.read_text(), {"transport": "file", "path": str(events), "every": "1h"}
+    if text.startswith("{"):
+        file.write_text(json.dumps({**json.loads(text), "lineage": lineage}, indent=1))
+    else:
+        file.write_text(f"{text}lineage: {json.dumps(lineage)}\n")
     return events
 
 
