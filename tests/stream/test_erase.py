@@ -80,7 +80,7 @@ def erased(spark, shop: Shop):
         job.close()
     assert list((shop.lake / "errands").iterdir()) == []
     (record,) = told["records"]
-    (_, (begun, ended)) = told_by(events, "erase")
+    *_, (begun, ended) = told_by(events, "erase")
     assert (begun["eventType"], ended["eventType"]) == ("START", "COMPLETE")
     assert {str(shop.table(stream)) for stream in GONE} <= named(ended["outputs"]).keys()
     assert not any(needle in str([begun, ended]) for needle in shop.needles if isinstance(needle, str))
