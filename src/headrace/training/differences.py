@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.training import registry
+from headrace.training.calibration import carried
 from headrace.training.fit import predict
 from headrace.training.recipe import Recipe
 from headrace.training.trained import Trained
@@ -24,7 +25,7 @@ class Difference:
     """One thing that is not as it was recorded."""
 
     kind: str
-    """``rows``, ``record``, ``model file``, ``environment``, ``bytes``, ``tree`` or ``predictions``."""
+    """``rows``, ``record``, ``model file``, ``environment``, ``bytes``, ``tree``, ``calibration`` or ``predictions``."""
     sentence: str
 
 
@@ -49,6 +50,7 @@ def record_differences(recipe: Recipe, trained: Trained) -> Iterator[Difference]
     pairs: list[tuple[str, Any, str | None]] = [
         ("the content hash", recipe.snapshot.content, trained.tags.get(registry.CONTENT)),
         ("rounds", recipe.rounds, trained.params.get("rounds")),
+        ("the calibration", recipe.calibration and recipe.calibration.method, trained.params.get("calibration")),
         ("the seed", recipe.settings.get("seed"), trained.params.get("seed")),
     ]
     if trained.model:
@@ -66,7 +68,9 @@ def record_differences(recipe: Recipe, trained: Trained) -> Iterator[Difference]
 
 
 def booster_differences(registered: xgb.Booster, rebuilt: xgb.Booster) -> Iterator[Difference]:
-    """The number of trees, and the first node of the first tree that is not the same."""
+    """The number of trees, the first node of the first tree that is not the same, and whether the calibration is another."""
+    if carried(registered) != carried(rebuilt):
+        yield Difference("calibration", "the calibration is another one")
     before, now = (_trees(booster) for booster in (registered, rebuilt))
     if len(before) != len(now):
         yield Difference("tree", f"the registered model has {len(before)} trees, the rebuilt one {len(now)}")
@@ -78,7 +82,7 @@ def booster_differences(registered: xgb.Booster, rebuilt: xgb.Booster) -> Iterat
                 "tree", f"tree {number} is the first that differs, at {where}: {was} was registered, {is_now} rebuilt"
             )
             return
-    if len(before) == len(now):
+    if len(before) == len(now) and carried(registered) == carried(rebuilt):
         yield Difference("tree", "all trees are the same; only the description around them differs")
 
 

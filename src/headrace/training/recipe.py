@@ -13,8 +13,10 @@ from headrace.errors import ModelError, NotReproducible
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.parameters.event import Parameters
+from headrace.spec.boosting import Method
 from headrace.spec.features import Features, Label
 from headrace.spec.kinds import kind_of
+from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, Dataset
 from headrace.training.environment import Environment, environment
@@ -84,6 +86,13 @@ class Split(_Part):
     test_rows: int
 
 
+class Calibrated(_Part):
+    """How the calibration was learned: by a method, on the newest share of the training rows."""
+
+    method: Method
+    share: float
+
+
 class Recipe(_Part):
     """Everything that a rebuild needs, apart from the rows."""
 
@@ -102,6 +111,8 @@ class Recipe(_Part):
     settings: dict[str, Any]
     """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
     rounds: int
+    calibration: Calibrated | None = None
+    """Of what was trained before there was one: none."""
     snapshot: Snapshot
     tables: dict[str, Source]
     """The events tables that the rows were computed from, by stream."""
@@ -122,6 +133,11 @@ class Recipe(_Part):
             ) from None
 
 
+def calibration_of(model: Model) -> Calibrated | None:
+    """What a training of this declaration records of its calibration."""
+    return None if model.calibration is None else Calibrated(method=model.calibration, share=model.newest_share)
+
+
 def record(
     spark: SparkSession,
     pipeline: Pipeline,
@@ -135,6 +151,7 @@ def record(
     booster_sha256: str,
     used: Iterable[Parameters] = (),
     classes: tuple[str, ...] = (),
+    calibration: Calibrated | None = None,
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -156,6 +173,7 @@ def record(
         classes=classes,
         settings=dict(settings),
         rounds=rounds,
+        calibration=calibration,
         snapshot=Snapshot(
             path=path, version=delta.version(spark, path), content=content, columns=column_hashes(read_snapshot(spark, path))
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
 from headrace.spec.pipeline import Pipeline
 from headrace.training import differences
+from headrace.training.calibrate import calibrated
+from headrace.training.calibration import carry
 from headrace.training.differences import Difference
 from headrace.training.environment import environment
 from headrace.training.fit import boosted
@@ -103,9 +105,7 @@ def reproduce(
     train = known_before(table, recipe.split.cut)
     notify(f"training on {train.num_rows:,} rows again")
     settings = recipe.settings if threads is None else {**recipe.settings, "nthread": threads}
-    booster = boosted(
-        recipe.task.numbered(train), features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds
-    )  # fmt: skip
+    booster = _again(recipe, recipe.task.numbered(train), settings=settings)
     rebuilt = hashlib.sha256(bytes(booster.save_raw("ubj"))).hexdigest()
     done = Reproduction(
         run_id=recipe.run_id, model=trained.name, rows=table.num_rows, train_rows=train.num_rows,
@@ -113,6 +113,17 @@ def reproduce(
         recorded_sha256=recipe.booster_sha256, rebuilt_sha256=rebuilt, differences=tuple(found),
     )  # fmt: skip
     return replace(done, differences=(*done.differences, *_compared(done, trained, recipe, booster, table)))
+
+
+def _again(recipe: Recipe, train: pa.Table, *, settings: Mapping[str, Any]) -> xgb.Booster:
+    booster = boosted(train, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds)
+    if recipe.calibration is not None:
+        found = calibrated(
+            train, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds,
+            method=recipe.calibration.method, share=recipe.calibration.share,
+        )  # fmt: skip
+        carry(booster, found)
+    return booster
 
 
 def _compared(

@@ -15,9 +15,11 @@ from headrace.errors import ModelError, TrainingError
 from headrace.lake.layout import Layout
 from headrace.spec.pipeline import Pipeline
 from headrace.training import recipe, registry
+from headrace.training.calibrate import told_by_newest
+from headrace.training.calibration import carry
 from headrace.training.chosen import choose
 from headrace.training.dataset import LABEL, Dataset, build_dataset
-from headrace.training.fit import fit, importance, predict, rounds_for, settings
+from headrace.training.fit import fit, importance, predict, settings
 from headrace.training.gate import Verdict
 from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
@@ -82,25 +84,29 @@ def train(
             check_trainable(split.train, split.test, features=dataset.features, label=LABEL, named=named)
             task = task_of(model.kind, split.train, split.test)
             numbered, parameters = task.numbered(split.train), {**parameters, **task.settings}
-            rounds = rounds_for(
+            told = told_by_newest(
                 numbered, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
             )  # fmt: skip
+            rounds = told.rounds
             booster = fit(
                 numbered, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
             )  # fmt: skip
+            carry(booster, told.calibration)
         mlflow.log_metrics({**memory.figures(), "rounds_trained": rounds})
         _log_data(pipeline, dataset, split, path=path, digest=digest)
         measured = _log_evaluation(booster, split, dataset, task)
         mlflow.log_params(
             {"rounds": rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in parameters.items()}, **chosen.versions}
         )
+        if model.calibration is not None:
+            mlflow.log_param("calibration", model.calibration)
         mlflow.set_tag(registry.PARAMETERS, chosen.tag)
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
         uri, sha256 = registry.log_booster(booster, example=example)
         recipe.record(
             spark, pipeline, dataset, run_id=run_id, split=_told(split, share=model.test_share),
             settings=settings(parameters, seed=model.seed), rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
-            classes=task.classes,
+            classes=task.classes, calibration=recipe.calibration_of(model),
         )  # fmt: skip
         return _judged(
             spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=sha256, content=digest,
