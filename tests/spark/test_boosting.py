@@ -1,4 +1,4 @@
-"""A calibrated model and one that Spark's workers trained, through the real path: snapshot, MLflow, the gate, scoring, a rebuild."""
+"""A calibrated model and one that Spark's workers trained, on the real path: snapshot, MLflow, the gate, scoring, a rebuild."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from headrace.connections import connect_tracking
+from headrace.errors import NotReproducible, TrainingError
 from headrace.lake.tables import read_accepted
 from headrace.serving.publish import records
 from headrace.serving.score import FeatureTables, score
 from headrace.spec import Pipeline, load
 from headrace.training import evaluate, registry
 from headrace.training.calibration import Sigmoid, carried
-from headrace.training.fit import predict, uncalibrated
+from headrace.training.dataset import GROUP
+from headrace.training.distributed.boost import NEWEST, Job, boosted_by_workers
+from headrace.training.fit import boosted, predict, settings, uncalibrated
+from headrace.training.quality import feature_facts
 from headrace.training.recipe import Calibrated, recipe_of
 from headrace.training.reproduce import reproduce
 from headrace.training.run import Training, train
+from headrace.training.split import known_before, split_in_time
+from headrace.training.task import Task
 from headrace.training.trained import find
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,7 +130,9 @@ def snapshot(folder: Path, done: Training) -> pa.Table:
 
 def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(spark: SparkSession, folder: Path) -> None:
     declared = pipeline(
-        folder, "calibrated", "calibration: sigmoid\n  calibration_share: 0.3\n  parameters: {scale_pos_weight: 10, max_depth: 3}"
+        folder,
+        "calibrated",
+        "calibration: sigmoid\n  calibration_share: 0.3\n  parameters: {scale_pos_weight: 10, max_depth: 3}",
     )
     done = trained(spark, folder, declared)
     assert done.promoted, done.verdict.refusals
@@ -158,3 +167,96 @@ def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(spark: Spark
     assert not planted.reproduced
     assert {"record", "bytes", "calibration", "predictions"} <= {found.kind for found in planted.differences}
     assert "the calibration is isotonic in training.json, and sigmoid beside it in MLflow" in planted.sentence
+
+
+def test_workers_train_what_the_driver_would_and_the_gate_judges_it(spark: SparkSession, folder: Path) -> None:
+    said: list[str] = []
+    model = "distributed: {above_rows: 1000, workers: 7}\n  parameters: {max_depth: 3}"
+    declared = pipeline(folder, "distributed", model)
+    done = trained(spark, folder, declared, said.append)
+    assert done.promoted, done.verdict.refusals
+    assert "7 workers are declared, and this Spark has slots for 2: so many train" in said
+    assert registry.run_tag(done.run_id, "headrace.distributed") == "2 workers"
+    recipe, loaded = recipe_of(done.run_id), registry.load("distributed", version=1)
+    assert (recipe.workers, recipe.tolerance, recipe.settings["nthread"]) == (2, 1e-4, 1)
+
+    rows = snapshot(folder, done)
+    train = known_before(rows, recipe.split.cut)
+    assert done.train_rows == train.num_rows
+    exact = split_in_time(rows, share=0.25, gate_rows=100)
+    assert abs(exact.test.num_rows - done.test_rows) <= 1, "the cut is where the driver's would be"
+    here = boosted(train, features=FEATURES, label="label", settings=recipe.settings, rounds=30)
+    assert (loaded.booster.feature_names, loaded.booster.feature_types) == (here.feature_names, here.feature_types)
+    differ = np.abs(predict(here, rows, features=FEATURES) - predict(loaded.booster, rows, features=FEATURES))
+    assert differ.mean() < 0.02
+    assert differ.max() < 0.2
+    gate = mlflow.artifacts.load_dict(f"runs:/{done.run_id}/gate.json")  # pyright: ignore[reportPrivateImportUsage]
+    facts = feature_facts(train, exact.test, features=FEATURES, outcomes=[exact.test["label"].to_numpy()])
+    assert [one["missing"] for one in gate["features"]] == pytest.approx([one.missing for one in facts], abs=1e-3)
+    assert all(0 < one["missing"] < 0.2 for one in gate["features"] if one["name"] == "speed")
+
+    expected = dict(zip(rows["id"].to_pylist(), predict(loaded.booster, rows, features=FEATURES), strict=True))
+    found = answered(spark, folder, declared, loaded)
+    assert found == {key: pytest.approx(float(expected[key]), abs=1e-6) for key in found}
+
+    one = find("distributed/1", model=declared.spec.model)
+    again = reproduce(spark, one, recipe, partitions=5)
+    assert again.reproduced, again.sentence
+    assert again.how.startswith("within the tolerance of 0.0001 (the largest difference of a prediction is ")
+    planted = reproduce(spark, one, recipe.model_copy(update={"settings": {**recipe.settings, "max_depth": 2}}))
+    assert not planted.reproduced
+    assert {"beyond tolerance", "record", "tree", "predictions"} <= {found.kind for found in planted.differences}
+    assert "beyond the tolerance of 0.0001" in planted.sentence
+    with pytest.raises(NotReproducible, match="3 workers of Spark trained this model, and here 2 can work at a time"):
+        reproduce(spark, one, recipe.model_copy(update={"workers": 3}))
+
+
+def dealt(spark: SparkSession, count: int = 900) -> DataFrame:
+    """Rows of eight a group, of three classes, every third one newest."""
+    chance = np.random.default_rng(9)
+    size, speed = chance.normal(size=count), chance.normal(size=count)
+    table = pa.table(
+        {
+            "id": [f"r{number:04d}" for number in range(count)],
+            "size": size,
+            "speed": pa.array(np.where(chance.random(count) < 0.2, np.nan, speed), from_pandas=True),
+            GROUP: [f"shop {number // 8}" for number in range(count)],
+            "kind": np.where(size > 0.5, "air", np.where(speed > 0, "rail", "road")),
+            "relevant": np.clip(np.round(2 + size), 0, 4).astype("int32"),
+            NEWEST: [number // 8 % 3 == 0 for number in range(count)],
+        }
+    )
+    return spark.createDataFrame(table)
+
+
+def test_workers_train_classes_and_rankings_and_stop_early(spark: SparkSession) -> None:
+    rows = dealt(spark)
+    here = rows.drop(NEWEST).orderBy("id").toArrow()
+    task = Task("multiclass", ("air", "rail", "road"))
+    told = settings({"objective": "multi:softprob", "eta": 0.5, "max_depth": 4} | task.settings, seed=7, threads=1)
+    watched = Job(FEATURES, "label", task, {**told, "eval_metric": "mlogloss"}, 200, patience=5)
+    classes = rows.drop(GROUP).withColumnRenamed("kind", "label")
+    booster, rounds = boosted_by_workers(classes, watched, workers=2)
+    assert 1 < rounds < 100
+    found = predict(booster, here, features=FEATURES)
+    assert found.shape == (900, 3)
+    named = np.array(task.classes)[found.argmax(axis=1)]
+    known = here["speed"].is_valid().to_numpy()
+    assert (named == np.array(here["kind"].to_pylist()))[known].mean() > 0.95
+
+    ranked = settings({"objective": "rank:ndcg", "max_depth": 3}, seed=7, threads=1)
+    booster, rounds = boosted_by_workers(
+        rows.withColumnRenamed("relevant", "label"), Job(FEATURES, "label", Task("ranking"), ranked, 20), workers=2
+    )
+    assert rounds == booster.num_boosted_rounds() == 20
+    order = predict(booster, here, features=FEATURES)
+    assert np.corrcoef(order, here["relevant"].to_numpy())[0, 1] > 0.8
+
+
+def test_a_worker_that_fails_ends_the_training_in_one_sentence(spark: SparkSession) -> None:
+    rows = dealt(spark).withColumnRenamed("relevant", "label").drop(GROUP)
+    rows = rows.withColumn("size", F.when(F.col("id") == "r0005", F.lit(float("inf"))).otherwise(F.col("size")))
+    told = settings({"objective": "reg:squarederror"}, seed=7, threads=1)
+    with pytest.raises(TrainingError, match=r"^Spark's workers could not train: .*inf") as failed:
+        boosted_by_workers(rows, Job(FEATURES, "label", Task("regression"), told, 5), workers=2)
+    assert "\n" not in str(failed.value)

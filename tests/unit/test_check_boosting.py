@@ -36,6 +36,9 @@ def declared(folder: Path, more: str, *, numbers: bool = False) -> Path:
         "  calibration: sigmoid\n",
         "  calibration: isotonic\n  calibration_share: 0.2\n",
         "  calibration: sigmoid\n  early_stopping: {share: 0.2}\n",
+        "  distributed: {above_rows: 1000000, workers: 8}\n  early_stopping: {}\n",
+        "  distributed: {above_rows: 1000000}\n",
+        "  device: cuda\n  calibration: isotonic\n",
     ],
 )
 def test_what_goes_together_is_let_pass(tmp_path: Path, more: str) -> None:
@@ -53,6 +56,17 @@ def test_what_goes_together_is_let_pass(tmp_path: Path, more: str) -> None:
         ("  calibration_share: 0.2\n", False, "no calibration is declared that a share could tell; leave it out"),
         ("  calibration: sigmoid\n  early_stopping: {}\n  calibration_share: 0.2\n", False,
          "early_stopping.share tells the calibration, too; leave calibration_share out"),
+        ("  distributed: {workers: 2}\n", False, "model.distributed lacks the key 'above_rows'"),
+        ("  distributed: {above_rows: 9, workers: 0}\n", False, "model.distributed.workers: input should be greater than"),
+        ("  distributed: {above_rows: 9}\n  calibration: sigmoid\n", False,
+         "a calibration is learned on the driver, without the rows that workers hold; remove calibration, or distributed"),
+        ("  distributed: {above_rows: 9}\n  continuous: {}\n", False,
+         "a continuous training adds trees on the driver; remove distributed, or the section continuous"),
+        ("  device: gpu\n", False, "model.device: input should be 'cpu' or 'cuda', got 'gpu'"),
+        ("  device: cuda\n  distributed: {above_rows: 9}\n", False,
+         "a graphics card grows the trees of a plain training only; remove device, or the section distributed"),
+        ("  device: cuda\n  continuous: {}\n", False,
+         "a graphics card grows the trees of a plain training only; remove device, or the section continuous"),
     ],
 )  # fmt: skip
 def test_what_contradicts_is_refused_at_its_line(tmp_path: Path, more: str, numbers: bool, says: str) -> None:
@@ -66,3 +80,25 @@ def test_early_stopping_and_calibration_share_their_rows() -> None:
     assert Model.model_validate({"name": "m", "calibration": "sigmoid"}).newest_share == 0.15
     both = Model.model_validate({"name": "m", "calibration": "sigmoid", "early_stopping": {"share": 0.3}})
     assert both.newest_share == 0.3
+
+
+@pytest.mark.parametrize(
+    ("more", "parameter", "says"),
+    [
+        (
+            "  distributed: {above_rows: 9}\n",
+            "tree_method: exact",
+            "Spark's workers can't train with tree_method: exact",
+        ),
+        ("  distributed: {above_rows: 9}\n", "booster: dart", "Spark's workers can't train with booster: dart"),
+        ("  device: cuda\n", "tree_method: exact", "a graphics card can't train with tree_method: exact"),
+    ],
+)
+def test_parameters_that_only_the_driver_or_the_cpu_knows_are_refused(
+    tmp_path: Path, more: str, parameter: str, says: str
+) -> None:
+    file = declared(tmp_path, more) / "pipeline.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(OWN, f"{OWN}    {parameter}\n"), encoding="utf-8")
+    with pytest.raises(SpecError, match=says):
+        load(file.parent, {})

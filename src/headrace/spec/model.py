@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from headrace.spec.boosting import Method
+from headrace.spec.boosting import Device, Distributed, Method
 from headrace.spec.continuous import Continuous
 from headrace.spec.gate import Gate, Metric
 from headrace.spec.kinds import KINDS, METRICS_OF, Kind, kind_of, objective_of
@@ -79,6 +79,8 @@ class Model(Section):
     calibration_share: Share = Field(
         default=0.15, description="the newest share of the training rows that tells it, where no early_stopping has one"
     )
+    distributed: Distributed | None = Field(default=None, description="train by Spark's workers above a number of rows")
+    device: Device = Field(default="cpu", description="where trees are grown")
     memory: Size = Field(
         default="4g", description="training that is likely to need more on the driver is refused before it begins"
     )

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import xgboost as xgb
     from pyspark.sql import SparkSession
 
+    from headrace.training.apart import Apart
+
 
 @dataclass(frozen=True)
 class Challenger:
@@ -38,7 +40,7 @@ class Challenger:
     version: int
     run_id: str
     booster: xgb.Booster
-    train: pa.Table
+    train: pa.Table | Apart
     test: pa.Table
     tested_from: datetime
     content_hash: str

@@ -30,6 +30,10 @@ FILE = "training.json"
 GROWN = "step.json"
 """What a candidate of continuous training has in its place: the step that made it."""
 
+TOLERANCE = 1e-4
+"""Where sums are added by several workers, or on a graphics card: largest difference of a prediction that a rebuild may have, in
+probability, or in the spread of the predictions where they are none."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -113,6 +117,10 @@ class Recipe(_Part):
     rounds: int
     calibration: Calibrated | None = None
     """Of what was trained before there was one: none."""
+    workers: int | None = None
+    """Of Spark, that trained; None: the driver did."""
+    tolerance: float | None = None
+    """By how much predictions of a rebuild may differ; None: its bytes are the same."""
     snapshot: Snapshot
     tables: dict[str, Source]
     """The events tables that the rows were computed from, by stream."""
@@ -138,6 +146,11 @@ def calibration_of(model: Model) -> Calibrated | None:
     return None if model.calibration is None else Calibrated(method=model.calibration, share=model.newest_share)
 
 
+def tolerance_of(model: Model, *, workers: int | None) -> float | None:
+    """By how much predictions of a rebuild may differ; None where it gives the same bytes."""
+    return TOLERANCE if workers is not None or model.device != "cpu" else None
+
+
 def record(
     spark: SparkSession,
     pipeline: Pipeline,
@@ -152,6 +165,8 @@ def record(
     used: Iterable[Parameters] = (),
     classes: tuple[str, ...] = (),
     calibration: Calibrated | None = None,
+    workers: int | None = None,
+    tolerance: float | None = None,
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -174,6 +189,8 @@ def record(
         settings=dict(settings),
         rounds=rounds,
         calibration=calibration,
+        workers=workers,
+        tolerance=tolerance,
         snapshot=Snapshot(
             path=path, version=delta.version(spark, path), content=content, columns=column_hashes(read_snapshot(spark, path))
         ),
