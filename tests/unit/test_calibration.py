@@ -23,6 +23,7 @@ from headrace.training import evaluate
 from headrace.training.calibrate import calibrated, learned, told_by_newest
 from headrace.training.calibration import ATTRIBUTE, Isotonic, Sigmoid, answers, carried, carry, parsed
 from headrace.training.continuous.boost import require_growable
+from headrace.training.differences import Difference, booster_differences
 from headrace.training.fit import fit, predict, settings, uncalibrated
 from headrace.training.registry import RegisteredModel
 
@@ -232,6 +233,17 @@ def test_a_tampered_map_stops_every_prediction() -> None:
         predict(booster, rows(10), features=FEATURES)
     with pytest.raises(ModelError, match=ATTRIBUTE):
         scored(booster, rows(10))
+
+
+def test_a_rebuild_with_another_map_is_told_from_one_with_other_trees() -> None:
+    table = rows(2000)
+    one, other = trained(table, model(calibration="sigmoid")), trained(table, model(calibration="isotonic"))
+    assert list(booster_differences(one, other)) == [Difference("calibration", "the calibration is another one")]
+    assert [found.kind for found in booster_differences(one, reopened(one))] == ["tree"], (
+        "nothing differs but the bytes"
+    )
+    fewer = trained(table, model(calibration="sigmoid", rounds=39))
+    assert {found.kind for found in booster_differences(one, fewer)} == {"calibration", "tree"}
 
 
 def test_a_calibrated_model_is_not_gone_on_with() -> None:

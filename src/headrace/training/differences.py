@@ -56,7 +56,7 @@ def record_differences(recipe: Recipe, trained: Trained) -> Iterator[Difference]
         ("the content hash", recipe.snapshot.content, trained.tags.get(registry.CONTENT)),
         ("rounds", recipe.rounds, trained.params.get("rounds")),
         ("the calibration", recipe.calibration and recipe.calibration.method, trained.params.get("calibration")),
-        ("the workers", recipe.workers and f"{recipe.workers} workers", trained.tags.get(DISTRIBUTED)),
+        ("what trained", recipe.workers and f"{recipe.workers} workers", trained.tags.get(DISTRIBUTED)),
         ("the seed", recipe.settings.get("seed"), trained.params.get("seed")),
     ]
     if trained.model:

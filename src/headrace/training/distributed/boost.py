@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -23,7 +26,8 @@ NEWEST = "_newest"
 """A column of booleans: rows that do not train, and tell when to stop."""
 TIMEOUT_S = 300
 """How long workers wait for each other, before they say that one is gone."""
-_SAID = "xgboost.core.XGBoostError: "
+_LOST = ("collective", "allgather", "allreduce", "broadcast", "socket")
+"""Words of a worker that lost another one."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,22 @@ def boosted_by_workers(rows: DataFrame, job: Job, *, workers: int) -> tuple[xgb.
     worker said where one failed.
     """
     import xgboost as xgb
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql.pandas.types import to_arrow_schema
 
     by = [GROUP, "id"] if GROUP in rows.columns else ["id"]
-    told = [job.label, *([] if job.patience is None else [NEWEST])]
-    dealt = rows.select(*by, *job.features, *told).repartition(workers, by[0]).sortWithinPartitions(*by)
+    needed = [job.label, *([] if job.patience is None else [NEWEST])]
+    dealt = rows.select(*by, *job.features, *needed).repartition(workers, by[0]).sortWithinPartitions(*by)
     work = _worker(job, to_arrow_schema(dealt.schema), workers)
     try:
-        (made,) = dealt.mapInArrow(work, "booster binary, rounds int", barrier=True).collect()
-    except PySparkException as error:
-        raise TrainingError(f"Spark's workers could not train: {_reason(str(error))}") from None
+        told = dealt.mapInArrow(work, "booster binary, rounds int, failure string", barrier=True).collect()
+    except (PySparkException, Py4JError) as error:
+        raise TrainingError(f"a worker of Spark ended while it trained: {_last_error(str(error))}") from None
+    failures = [one["failure"] for one in told if one["failure"]]
+    if failures:
+        raise TrainingError(f"Spark's workers could not train: {_cause(failures)}")
+    (made,) = (one for one in told if one["booster"])
     booster = xgb.Booster()
     booster.load_model(bytearray(made["booster"]))
     return booster, int(made["rounds"])
@@ -68,6 +77,7 @@ def _worker(
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
+        import xgboost as xgb
         from pyspark import BarrierTaskContext
         from xgboost.collective import CommunicatorContext
 
@@ -76,12 +86,21 @@ def _worker(
         number = context.partitionId()
         said = context.allGather(json.dumps(_meeting_point(context, workers) if number == 0 else {}))
         arguments = {**json.loads(said[0]), "dmlc_task_id": str(number), "dmlc_timeout": TIMEOUT_S}
-        with CommunicatorContext(**arguments):
-            booster, rounds = _train(table, job)
-        context.barrier()
-        if number == 0:
-            content = bytes(booster.save_raw("ubj"))
-            yield pa.RecordBatch.from_pydict({"booster": [content], "rounds": pa.array([rounds], pa.int32())})
+        content, rounds, failure = None, 0, None
+        try:
+            with (
+                redirect_stdout(io.StringIO()),
+                CommunicatorContext(**arguments),
+            ):  # it prints the number of each worker
+                booster, rounds = _train(table, job)
+                content = bytes(booster.save_raw("ubj")) if number == 0 else None
+        except xgb.core.XGBoostError as error:
+            failure = str(error)
+        context.barrier()  # the first of them, at which all meet, must not end before the others
+        yield pa.RecordBatch.from_pylist(
+            [{"booster": content, "rounds": rounds, "failure": failure}],
+            schema=pa.schema([("booster", pa.binary()), ("rounds", pa.int32()), ("failure", pa.string())]),
+        )
 
     return work
 
@@ -129,11 +148,15 @@ def _meeting_point(context: Any, workers: int) -> dict[str, Any]:
     return dict(tracker.worker_args())
 
 
-def _reason(text: str) -> str:
-    """XGBoost's own sentence, where it said one; else the last line of what Spark reports."""
-    if _SAID in text:
-        said = text.rpartition(_SAID)[2].splitlines()[0]
-        return said.rpartition("] ")[2][:300] or said[:300]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors: Sequence[str] = [line for line in lines if "Error: " in line or "Exception: " in line]
-    return (errors or lines or ["no reason was given"])[-1][:300]
+def _cause(failures: Sequence[str]) -> str:
+    """What the worker said that failed first: the others only say that they lost it."""
+    alone = [one for one in failures if not any(word in one for word in _LOST)]
+    first = (alone or failures)[0].splitlines()[0]
+    return re.sub(r"^(\[[^\]]*\] )?\S*: ?", "", first)[:300]
+
+
+def _last_error(text: str) -> str:
+    """The last line that names an error, of what Spark reports."""
+    lines = [line.strip() for line in text.splitlines() if not line.strip().startswith("at ")]
+    errors = [line for line in lines if "Error: " in line or "Exception: " in line]
+    return (errors or [line for line in lines if line] or ["it does not say why"])[-1][:300]
