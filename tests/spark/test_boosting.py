@@ -22,11 +22,14 @@ from headrace.serving.publish import records
 from headrace.serving.score import FeatureTables, score
 from headrace.spec import Pipeline, load
 from headrace.training import evaluate, registry
+from headrace.training.apart import Apart
 from headrace.training.calibration import Sigmoid, carried
-from headrace.training.dataset import GROUP
+from headrace.training.dataset import GROUP, LABEL, LABEL_KNOWN_AT
 from headrace.training.differences import record_differences
 from headrace.training.distributed.boost import NEWEST, Job, boosted_by_workers
+from headrace.training.distributed.rows import split_apart, split_apart_at, with_newest
 from headrace.training.fit import boosted, predict, settings, uncalibrated
+from headrace.training.folds import newest_share
 from headrace.training.quality import feature_facts
 from headrace.training.recipe import Calibrated, recipe_of
 from headrace.training.reproduce import reproduce
@@ -229,6 +232,49 @@ def dealt(spark: SparkSession, count: int = 900) -> DataFrame:
         }
     )
     return spark.createDataFrame(table)
+
+
+def test_rows_apart_are_split_as_the_driver_would_split_them(spark: SparkSession) -> None:
+    asked = [START + timedelta(hours=number) for number in range(900)]
+    told = [at + timedelta(hours=5 if number % 10 else 400) for number, at in enumerate(asked)]
+    kind = pa.timestamp("us", "UTC")
+    table = dealt(spark).drop(NEWEST).withColumnRenamed("relevant", LABEL).orderBy("id").toArrow()
+    table = table.append_column("at", pa.array(asked, kind)).append_column(LABEL_KNOWN_AT, pa.array(told, kind))
+    rows = spark.createDataFrame(table)
+    here = split_in_time(table, share=0.3, gate_rows=100)
+    there = split_apart(
+        rows, features=FEATURES, kind="ranking", share=0.3, gate_rows=100, total=900, limit=2**30, workers=2
+    )  # fmt: skip
+    assert isinstance(there.train, Apart)
+    assert isinstance(here.train, pa.Table)
+    assert there.cut.tzinfo is UTC
+    assert abs(there.cut - here.cut) <= timedelta(hours=1)
+    exact = split_apart_at(rows, here.cut, features=FEATURES, kind="ranking", limit=2**30, workers=2)
+    assert isinstance(exact.train, Apart)
+    assert exact.test.column("id").to_pylist() == here.test.column("id").to_pylist(), "no group of older rows tests"
+    trained = {row["id"] for row in exact.train.rows.select("id").collect()}
+    assert trained == set(here.train.column("id").to_pylist()), "nor does a row train that was not known by then"
+    assert exact.train.num_rows == len(trained) < 630
+    facts = feature_facts(exact.train, here.test, features=FEATURES, outcomes=[])
+    assert [one.missing for one in facts] == pytest.approx(
+        [one.missing for one in feature_facts(here.train, here.test, features=FEATURES, outcomes=[])]
+    )
+    assert sorted(exact.train.labels[LABEL].to_pylist()) == [0, 4], (
+        "the least and the largest, and nothing that is no relevance"
+    )
+    newest = newest_share(here.train, share=0.25)
+    marked = {
+        row["id"]: row[NEWEST] for row in with_newest(exact.train.rows, share=0.25).select("id", NEWEST).collect()
+    }
+    for part, positions in ((False, newest.train), (True, newest.validation)):
+        ids = set(here.train.take(positions).column("id").to_pylist())
+        assert len(ids ^ {one for one, newer in marked.items() if newer is part}) <= 1
+    with pytest.raises(TrainingError, match=r"^the \d+ test rows of 2 features .* lower model\.test_share, or raise"):
+        split_apart_at(rows, here.cut, features=FEATURES, kind="ranking", limit=1000, workers=2)
+    with pytest.raises(
+        TrainingError, match=r"the validation part has 5[01], or outcomes of one kind only, and needs 100"
+    ):
+        with_newest(exact.train.rows.orderBy("id").limit(250), share=0.2)
 
 
 def test_workers_train_classes_and_rankings_and_stop_early(spark: SparkSession) -> None:
