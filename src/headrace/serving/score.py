@@ -26,6 +26,7 @@ from headrace.lake.tables import read_accepted
 from headrace.serving.answers import answer_columns, answer_fields
 from headrace.spec.features import Features
 from headrace.spec.kinds import Kind
+from headrace.training.calibration import answers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,8 +123,8 @@ def _predictor(model: RegisteredModel) -> Callable[[Iterable[pa.RecordBatch]], I
             table = pa.Table.from_batches([batch])
             if not table.num_rows:
                 continue
-            answers = loaded.predict(xgb.DMatrix(table.select(columns)))
-            for name, told in zip(names, answer_columns(answers, kind=task.kind, classes=task.classes), strict=True):
+            found = answers(loaded, xgb.DMatrix(table.select(columns)))
+            for name, told in zip(names, answer_columns(found, kind=task.kind, classes=task.classes), strict=True):
                 table = table.append_column(name, told)
             yield from table.combine_chunks().to_batches()
 

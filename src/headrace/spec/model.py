@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from headrace.spec.boosting import Device, Distributed, Method
 from headrace.spec.continuous import Continuous
 from headrace.spec.gate import Gate, Metric
 from headrace.spec.kinds import KINDS, METRICS_OF, Kind, kind_of, objective_of
@@ -72,6 +73,14 @@ class Model(Section):
     seed: int = 7
     test_share: Share = Field(default=0.2, description="the newest share of the rows tests the model")
     early_stopping: EarlyStopping | None = Field(default=None, description="find the number of trees, up to rounds")
+    calibration: Method | None = Field(
+        default=None, description="map scores to probabilities, as the newest training rows tell it"
+    )
+    calibration_share: Share = Field(
+        default=0.15, description="the newest share of the training rows that tells it, where no early_stopping has one"
+    )
+    distributed: Distributed | None = Field(default=None, description="train by Spark's workers above a number of rows")
+    device: Device = Field(default="cpu", description="where trees are grown")
     memory: Size = Field(
         default="4g", description="training that is likely to need more on the driver is refused before it begins"
     )
@@ -135,6 +144,11 @@ class Model(Section):
     def kind(self) -> Kind:
         """What it learns, by its objective."""
         return kind_of(self.parameters)
+
+    @property
+    def newest_share(self) -> float:
+        """The share of the training rows on which a model of the older ones tells rounds and calibration."""
+        return self.calibration_share if self.early_stopping is None else self.early_stopping.share
 
     @property
     def memory_bytes(self) -> int:

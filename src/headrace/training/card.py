@@ -56,6 +56,8 @@ class Card:
     calibration: Figure | None
     """None where predictions are no probabilities."""
     importance_plot: Figure
+    uncalibrated_error: float | None = None
+    """What the calibration error is without the model's calibration; None where it carries none."""
 
     @property
     def title(self) -> str:
@@ -198,6 +200,8 @@ def _calibration(card: Card, figure: Figure) -> Iterator[Block]:
     yield Sentence(
         f"Mean distance of predicted probability and observed share{of}, over tenths of the test rows: {error}."
     )
+    if card.uncalibrated_error is not None:
+        yield Sentence(f"Without the calibration that the model carries, it is {_figure(card.uncalibrated_error)}.")
     yield Picture("calibration.png", "Predicted probability against observed share", figure)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-PACKAGES = ("xgboost", "pyspark", "delta-spark", "numpy", "pyarrow")
+PACKAGES = ("xgboost", "pyspark", "delta-spark", "numpy", "pyarrow", "scikit-learn")
 _OTHER_NAMES = {"xgboost": ("xgboost-cpu",)}
 _HERE = Path(__file__).resolve()
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import xgboost as xgb
 
+    from headrace.training.apart import Apart
+
 LATENCY_ROWS, _LATENCY_TRIES = 1000, 9
 LEAST_STRETCHES = 10
 """Of fewer no interval is told: what so few of them say is chance."""
@@ -35,7 +37,7 @@ def gather(
     booster: xgb.Booster,
     *,
     features: Sequence[str],
-    train: pa.Table,
+    train: pa.Table | Apart,
     test: pa.Table,
     champion: Champion | None,
     seed: int,

@@ -18,7 +18,7 @@ from headrace.training.chosen import as_seen_by
 from headrace.training.dataset import Dataset
 from headrace.training.decide import GATE, settle
 from headrace.training.evidence import Champion, Evidence
-from headrace.training.fit import importance, predict
+from headrace.training.fit import importance, predict, uncalibrated
 from headrace.training.gate import Check, Verdict, judge
 from headrace.training.gather import gather
 from headrace.training.page import Picture, as_html, as_markdown
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import xgboost as xgb
     from pyspark.sql import SparkSession
 
+    from headrace.training.apart import Apart
+
 
 @dataclass(frozen=True)
 class Challenger:
@@ -38,7 +40,7 @@ class Challenger:
     version: int
     run_id: str
     booster: xgb.Booster
-    train: pa.Table
+    train: pa.Table | Apart
     test: pa.Table
     tested_from: datetime
     content_hash: str
@@ -91,11 +93,13 @@ def _log_card(
     truth = truth_of(challenger.test, challenger.task)
     answers = predict(challenger.booster, challenger.test, features=dataset.features)
     calibrated = truth.calibration(truth.aligned(answers, challenger.task.classes))
+    raw = uncalibrated(challenger.booster, challenger.test, features=dataset.features)
     share = importance(challenger.booster)
     card = Card(
         pipeline, challenger.version, challenger.run_id, dataset.as_of, challenger.tested_from, challenger.train.num_rows,
         dataset.excluded, dataset.versions, challenger.content_hash, challenger.code, evidence, verdict, share,
-        None if calibrated is None else evaluate.calibration_plot(*calibrated), evaluate.importance_plot(share),
+        None if calibrated is None else evaluate.calibration_plot(*calibrated, before=raw), evaluate.importance_plot(share),
+        None if raw is None or calibrated is None else evaluate.calibration_error(calibrated[0], raw),
     )  # fmt: skip
     page = list(blocks(card))
     mlflow.log_text(as_markdown(card.title, page), "card.md")

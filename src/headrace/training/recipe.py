@@ -13,8 +13,10 @@ from headrace.errors import ModelError, NotReproducible
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.parameters.event import Parameters
+from headrace.spec.boosting import Method
 from headrace.spec.features import Features, Label
 from headrace.spec.kinds import kind_of
+from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, Dataset
 from headrace.training.environment import Environment, environment
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 FILE = "training.json"
 GROWN = "step.json"
 """What a candidate of continuous training has in its place: the step that made it."""
+
+TOLERANCE = 1e-4
+"""Where sums are added by several workers, or on a graphics card: largest difference of a prediction that a rebuild may have, in
+probability, or in the spread of the predictions where they are none."""
 
 
 class Part(BaseModel):
@@ -88,6 +94,13 @@ class Split(Part):
     test_rows: int
 
 
+class Calibrated(Part):
+    """How the calibration was learned: by a method, on the newest share of the training rows."""
+
+    method: Method
+    share: float
+
+
 class Recipe(Part):
     """Everything that a rebuild needs, apart from the rows."""
 
@@ -106,6 +119,12 @@ class Recipe(Part):
     settings: dict[str, Any]
     """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
     rounds: int
+    calibration: Calibrated | None = None
+    """Of what was trained before there was one: none."""
+    workers: int | None = None
+    """Of Spark, that trained; None: the driver did."""
+    tolerance: float | None = None
+    """By how much predictions of a rebuild may differ; None: its bytes are the same."""
     snapshot: Snapshot
     tables: dict[str, Source]
     """The events tables that the rows were computed from, by stream."""
@@ -126,6 +145,16 @@ class Recipe(Part):
             ) from None
 
 
+def calibration_of(model: Model) -> Calibrated | None:
+    """What a training of this declaration records of its calibration."""
+    return None if model.calibration is None else Calibrated(method=model.calibration, share=model.newest_share)
+
+
+def tolerance_of(model: Model, *, workers: int | None) -> float | None:
+    """By how much predictions of a rebuild may differ; None where it gives the same bytes."""
+    return TOLERANCE if workers is not None or model.device != "cpu" else None
+
+
 def record(
     spark: SparkSession,
     pipeline: Pipeline,
@@ -139,6 +168,9 @@ def record(
     booster_sha256: str,
     used: Iterable[Parameters] = (),
     classes: tuple[str, ...] = (),
+    calibration: Calibrated | None = None,
+    workers: int | None = None,
+    tolerance: float | None = None,
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -158,6 +190,9 @@ def record(
         classes=classes,
         settings=dict(settings),
         rounds=rounds,
+        calibration=calibration,
+        workers=workers,
+        tolerance=tolerance,
         snapshot=snapshot_of(spark, pipeline, run_id=run_id, content=content),
         tables=sources_of(pipeline, dataset.versions),
         parameters={one.name: UsedParameters(version=one.version, sha256=one.sha256) for one in used},

@@ -17,14 +17,17 @@ from headrace.spec.pipeline import Pipeline
 from headrace.training import recipe, registry
 from headrace.training.chosen import choose
 from headrace.training.dataset import LABEL, Dataset, build_dataset
-from headrace.training.fit import fit, importance, predict, rounds_for, settings
+from headrace.training.device import device_settings, require_device
+from headrace.training.distributed.train import DISTRIBUTED
+from headrace.training.fit import importance, predict
 from headrace.training.gate import Verdict
+from headrace.training.grow import grow, split_rows
 from headrace.training.grown import StepTold, record_grown
 from headrace.training.judgement import Challenger, decide
 from headrace.training.memory import PeakMemory, require_room
 from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
-from headrace.training.split import Split, split_at, split_in_time
+from headrace.training.split import Split, split_at
 from headrace.training.task import Task, as_text, task_of
 from headrace.training.truth import truth_of
 
@@ -69,42 +72,45 @@ def train(
     model = pipeline.spec.model
     if model is None:
         raise TrainingError(f"{pipeline.file} has no section 'model'; add one to train")
+    require_device(model.device)
     experiment = registry.open_tracking(tracking)
     notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")
     chosen = choose(spark, pipeline, broker=broker, as_of=as_of, notify=notify)
     dataset = build_dataset(spark, pipeline, as_of=as_of, vocabularies=chosen.vocabularies)
     parameters, rounds = {**model.parameters, **chosen.settings}, chosen.rounds or model.rounds
     with registry.running(experiment, name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as run_id:
-        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
+        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id)
         with PeakMemory() as memory:
-            split = split_in_time(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
+            split = split_rows(
+                spark, rows, model=model, features=dataset.features, total=rows_in(digest), notify=notify
+            )  # fmt: skip
             notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
             named = "label.positive" if model.kind == "binary" else "label.value"
             check_trainable(split.train, split.test, features=dataset.features, label=LABEL, named=named)
             task = task_of(model.kind, split.train, split.test)
-            require_room(
-                rows_in(digest), features=len(dataset.features), classes=len(task.classes), limit=model.memory_bytes
-            )
-            numbered, parameters = task.numbered(split.train), {**parameters, **task.settings}
-            rounds = rounds_for(
-                numbered, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
+            parameters = {**parameters, **task.settings, **device_settings(model.device)}
+            grown = grow(
+                split.train, features=dataset.features, task=task, model=model, parameters=parameters, rounds=rounds
             )  # fmt: skip
-            booster = fit(
-                numbered, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
-            )  # fmt: skip
+            booster, rounds = grown.booster, grown.rounds
         mlflow.log_metrics({**memory.figures(), "rounds_trained": rounds})
         _log_data(pipeline, dataset, split, path=path, digest=digest)
         measured = _log_evaluation(booster, split, dataset, task)
         mlflow.log_params(
             {"rounds": rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in parameters.items()}, **chosen.versions}
         )
+        if model.calibration is not None:
+            mlflow.log_param("calibration", model.calibration)
+        if grown.workers is not None:
+            mlflow.set_tag(DISTRIBUTED, f"{grown.workers} workers")
         mlflow.set_tag(registry.PARAMETERS, chosen.tag)
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
         uri, sha256 = registry.log_booster(booster, example=example)
         recipe.record(
             spark, pipeline, dataset, run_id=run_id, split=_told(split, share=model.test_share),
-            settings=settings(parameters, seed=model.seed), rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
-            classes=task.classes,
+            settings=grown.settings, rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
+            classes=task.classes, calibration=recipe.calibration_of(model),
+            workers=grown.workers, tolerance=recipe.tolerance_of(model, workers=grown.workers),
         )  # fmt: skip
         return _judged(
             spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=sha256, content=digest,
@@ -193,7 +199,8 @@ def judge_grown(
     model = pipeline.spec.model
     assert model is not None
     with registry.running(experiment, name=name) as run_id:
-        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
+        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id)
+        require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
         split = split_at(to_arrow(rows), step.as_of)
         check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
         task = task_of(model.kind, split.train, split.test)
@@ -214,16 +221,12 @@ def judge_grown(
         )  # fmt: skip
 
 
-def _held(
-    spark: SparkSession, pipeline: Pipeline, dataset: Dataset, *, run_id: str, limit: int
-) -> tuple[str, DataFrame, str]:
-    """The snapshot of a run: its path, its rows, their hash. Raises TrainingError where ``limit`` bytes can't hold them."""
+def _held(spark: SparkSession, pipeline: Pipeline, dataset: Dataset, *, run_id: str) -> tuple[str, DataFrame, str]:
+    """The snapshot of a run: its path, its rows, their hash."""
     path = Layout(pipeline.spec.lake.root).snapshot(run_id)
     write_snapshot(dataset.frame, path)
     rows = read_snapshot(spark, path)
-    digest = content_hash(rows)
-    require_room(rows_in(digest), features=len(dataset.features), limit=limit)
-    return path, rows, digest
+    return path, rows, content_hash(rows)
 
 
 def _judged(
