@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headrace.spec.learners import BOOSTING
 from headrace.training import registry
-from headrace.training.fit import predict
+from headrace.training.learners.linear_model import LinearModel
+from headrace.training.learners.protocol import Fitted
 from headrace.training.recipe import Recipe
 from headrace.training.trained import Trained
 
@@ -24,7 +26,7 @@ class Difference:
     """One thing that is not as it was recorded."""
 
     kind: str
-    """``rows``, ``record``, ``model file``, ``environment``, ``bytes``, ``tree`` or ``predictions``."""
+    """``rows``, ``record``, ``model file``, ``environment``, ``bytes``, ``tree``, ``weight`` or ``predictions``."""
     sentence: str
 
 
@@ -48,7 +50,7 @@ def record_differences(recipe: Recipe, trained: Trained) -> Iterator[Difference]
     """Where the recipe contradicts what MLflow holds beside it: the run's parameters and tags, the version's tags."""
     pairs: list[tuple[str, Any, str | None]] = [
         ("the content hash", recipe.snapshot.content, trained.tags.get(registry.CONTENT)),
-        ("rounds", recipe.rounds, trained.params.get("rounds")),
+        *([("rounds", recipe.rounds, trained.params.get("rounds"))] if recipe.rounds else []),
         ("the seed", recipe.settings.get("seed"), trained.params.get("seed")),
     ]
     if trained.model:
@@ -56,10 +58,12 @@ def record_differences(recipe: Recipe, trained: Trained) -> Iterator[Difference]
             ("the model's SHA-256", recipe.booster_sha256, trained.version_tags.get(registry.SHA256)),
             ("the content hash of its version", recipe.snapshot.content, trained.version_tags.get(registry.CONTENT)),
             ("the features", ",".join(recipe.features), trained.version_tags.get(registry.FEATURES)),
+            ("the learner", recipe.learner, trained.version_tags.get(registry.LEARNER, BOOSTING)),
         ]
     for key, value in trained.params.items():
-        if key.startswith("xgb."):
-            pairs.append((key.removeprefix("xgb."), recipe.settings.get(key.removeprefix("xgb.")), value))
+        owner, _, name = key.partition(".")
+        if name and owner == ("xgb" if recipe.learner == BOOSTING else recipe.learner):
+            pairs.append((name, recipe.settings.get(name), value))
     for what, written, beside in pairs:
         if str(written) != str(beside):
             yield Difference("record", f"{what} is {written} in training.json, and {beside} beside it in MLflow")
@@ -82,15 +86,37 @@ def booster_differences(registered: xgb.Booster, rebuilt: xgb.Booster) -> Iterat
         yield Difference("tree", "all trees are the same; only the description around them differs")
 
 
+def linear_differences(registered: LinearModel, rebuilt: LinearModel) -> Iterator[Difference]:
+    """The first figure of the file that is not the same."""
+    before, now = (dict(_figures(one)) for one in (registered, rebuilt))
+    for name in dict.fromkeys((*before, *now)):
+        if before.get(name) != now.get(name):
+            yield Difference(
+                "weight",
+                f"{name} is the first that differs: {before.get(name)} was registered, {now.get(name)} rebuilt",
+            )
+            return
+
+
+def _figures(model: LinearModel) -> Iterator[tuple[str, float]]:
+    for column in model.columns:
+        for name in ("mean", "scale", "missing"):
+            yield f"the {name} of {column.name}", getattr(column, name)
+    for number, output in enumerate(model.outputs):
+        where = f" of class {number}" if len(model.outputs) > 1 else ""
+        yield f"the intercept{where}", output.intercept
+        for column, weight, absent in zip(model.columns, output.weights, output.when_missing, strict=True):
+            yield f"the weight of {column.name}{where}", weight
+            yield f"the weight of a missing {column.name}{where}", absent
+
+
 def prediction_difference(
-    registered: xgb.Booster, rebuilt: xgb.Booster, rows: pa.Table, *, features: Sequence[str]
+    registered: Fitted, rebuilt: Fitted, rows: pa.Table, *, features: Sequence[str]
 ) -> Difference:  # fmt: skip
     """The largest difference of the two models' predictions on these rows."""
     import numpy as np
 
-    apart = np.abs(
-        predict(registered, rows, features=features).astype(float) - predict(rebuilt, rows, features=features)
-    )
+    apart = np.abs(registered.predict(rows, features=features).astype(float) - rebuilt.predict(rows, features=features))
     apart = apart.reshape(len(apart), -1).max(axis=1) if apart.size else apart
     most = float(apart.max()) if len(apart) else 0.0
     return Difference(

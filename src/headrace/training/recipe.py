@@ -15,9 +15,11 @@ from headrace.lake.layout import Layout
 from headrace.parameters.event import Parameters
 from headrace.spec.features import Features, Label
 from headrace.spec.kinds import kind_of
+from headrace.spec.learners import BOOSTING
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, Dataset
 from headrace.training.environment import Environment, environment
+from headrace.training.learners.found import Found
 from headrace.training.snapshot import column_hashes, read_snapshot
 from headrace.training.task import Task
 
@@ -99,9 +101,11 @@ class Recipe(_Part):
     split: Split
     classes: tuple[str, ...] = ()
     """Of several classes: their names, in the order of the label's numbers."""
+    learner: str = BOOSTING
     settings: dict[str, Any]
-    """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
+    """As the learner was given them, ``seed`` among them (of boosting: ``nthread``, too)."""
     rounds: int
+    """Number of trees; 0 where the learner has none."""
     snapshot: Snapshot
     tables: dict[str, Source]
     """The events tables that the rows were computed from, by stream."""
@@ -109,6 +113,7 @@ class Recipe(_Part):
     """Those that were taken in, by name."""
     environment: Environment
     booster_sha256: str
+    """Of the registered file, whichever learner's; the name is from when all were Boosters."""
 
     @property
     def task(self) -> Task:
@@ -135,6 +140,7 @@ def record(
     booster_sha256: str,
     used: Iterable[Parameters] = (),
     classes: tuple[str, ...] = (),
+    learner: Found,
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -154,6 +160,7 @@ def record(
         label=LABEL,
         split=split,
         classes=classes,
+        learner=learner.name,
         settings=dict(settings),
         rounds=rounds,
         snapshot=Snapshot(
@@ -164,7 +171,7 @@ def record(
             for name, at in dataset.versions.items()
         },
         parameters={one.name: UsedParameters(version=one.version, sha256=one.sha256) for one in used},
-        environment=environment(),
+        environment=environment(learner),
         booster_sha256=booster_sha256,
     )  # fmt: skip
     mlflow.log_dict(made.model_dump(mode="json"), FILE)

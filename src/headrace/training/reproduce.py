@@ -7,16 +7,22 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import ModelError, NotReproducible
+from headrace.errors import LearnerError, ModelError, NotReproducible
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
+from headrace.spec.learners import BOOSTING
 from headrace.spec.pipeline import Pipeline
 from headrace.training import differences
 from headrace.training.differences import Difference
 from headrace.training.environment import environment
-from headrace.training.fit import boosted
-from headrace.training.model_files import trusted_booster
+from headrace.training.learn import learn_again
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.checked import opened
+from headrace.training.learners.found import Found, find
+from headrace.training.learners.linear_model import LinearModel
+from headrace.training.learners.protocol import Fitted
+from headrace.training.model_files import trusted_file
 from headrace.training.recipe import Recipe
 from headrace.training.snapshot import column_hashes, content_hash, read_snapshot, to_arrow
 from headrace.training.source import rows_from_tables
@@ -25,7 +31,6 @@ from headrace.training.trained import Trained
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import xgboost as xgb
     from pyspark.sql import SparkSession
 
 ERASED, RELEASED_AT, RELEASED_BY = "headrace.erased", "headrace.released_at", "headrace.released_by"
@@ -86,6 +91,7 @@ def reproduce(
     ``pipeline`` says where the lake is now; without it, it is where it was. Writes nothing. Raises NotReproducible where the rows
     are gone: erased, released, or beyond the retention of older versions.
     """
+    learner = _learner(trained, recipe)
     session, partitions = _session(spark, partitions)
     path = Layout(pipeline.spec.lake.root).snapshot(recipe.run_id) if pipeline else recipe.snapshot.path
     require_rows(spark, trained, path)
@@ -102,29 +108,32 @@ def reproduce(
     table = to_arrow(rows)
     train = known_before(table, recipe.split.cut)
     notify(f"training on {train.num_rows:,} rows again")
-    settings = recipe.settings if threads is None else {**recipe.settings, "nthread": threads}
-    booster = boosted(
-        recipe.task.numbered(train), features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds
+    boosting = recipe.learner == BOOSTING
+    settings = {**recipe.settings, "nthread": threads} if threads and boosting else recipe.settings
+    fitted = learn_again(
+        train, found=learner, features=recipe.features, task=recipe.task, settings=settings, rounds=recipe.rounds, spark=session
     )  # fmt: skip
-    rebuilt = hashlib.sha256(bytes(booster.save_raw("ubj"))).hexdigest()
+    rebuilt = hashlib.sha256(fitted.to_bytes()).hexdigest()
     done = Reproduction(
         run_id=recipe.run_id, model=trained.name, rows=table.num_rows, train_rows=train.num_rows,
-        threads=int(settings["nthread"]), partitions=partitions, source="tables" if from_source else "snapshot",
+        threads=int(settings["nthread"]) if boosting else 1, partitions=partitions, source="tables" if from_source else "snapshot",
         recorded_sha256=recipe.booster_sha256, rebuilt_sha256=rebuilt, differences=tuple(found),
     )  # fmt: skip
-    return replace(done, differences=(*done.differences, *_compared(done, trained, recipe, booster, table)))
+    return replace(
+        done, differences=(*done.differences, *_compared(done, trained, recipe, fitted, table, learner=learner))
+    )
 
 
 def _compared(
-    done: Reproduction, trained: Trained, recipe: Recipe, booster: xgb.Booster, rows: pa.Table
+    done: Reproduction, trained: Trained, recipe: Recipe, rebuilt: Fitted, rows: pa.Table, *, learner: Found
 ) -> list[Difference]:
-    import xgboost as xgb
-
     found = list[Difference]()
     stored: bytes | None = None
     if trained.source:
         try:
-            stored = trusted_booster(trained.source, sha256=recipe.booster_sha256, what=trained.name)
+            stored = trusted_file(
+                trained.source, learner=learner.name, file=learner.learner.file, sha256=recipe.booster_sha256, what=trained.name
+            )  # fmt: skip
         except ModelError as error:
             found.append(Difference("model file", str(error)))
     if done.rebuilt_sha256 == done.recorded_sha256:
@@ -132,13 +141,23 @@ def _compared(
     found.append(
         Difference("bytes", f"the SHA-256 was {done.recorded_sha256}, and is {done.rebuilt_sha256} now")
     )  # fmt: skip
-    found += (Difference("environment", one) for one in recipe.environment.changes_to(environment()))
+    found += (Difference("environment", one) for one in recipe.environment.changes_to(environment(learner)))
     if stored is not None:
-        registered = xgb.Booster()
-        registered.load_model(bytearray(stored))
-        found += differences.booster_differences(registered, booster)
-        found.append(differences.prediction_difference(registered, booster, rows, features=recipe.features))
+        registered = opened(learner, stored, task=recipe.task)
+        if isinstance(registered, Boosted) and isinstance(rebuilt, Boosted):
+            found += differences.booster_differences(registered.booster, rebuilt.booster)
+        if isinstance(registered, LinearModel) and isinstance(rebuilt, LinearModel):
+            found += differences.linear_differences(registered, rebuilt)
+        found.append(differences.prediction_difference(registered, rebuilt, rows, features=recipe.features))
     return found
+
+
+def _learner(trained: Trained, recipe: Recipe) -> Found:
+    """The learner that a recipe names. Raises NotReproducible where it is not here."""
+    try:
+        return find(recipe.learner)
+    except LearnerError as error:
+        raise NotReproducible(f"{trained.name} can't be rebuilt: {error}") from None
 
 
 def require_rows(spark: SparkSession, trained: Trained, path: str) -> None:

@@ -1,0 +1,93 @@
+"""From rows to a fitted model, by whichever learner: once in a training, and again where it is reproduced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import LearnerError
+from headrace.spec.kinds import objective_of
+from headrace.spec.learners import BOOSTING
+from headrace.spec.model import Model
+from headrace.training.dataset import LABEL
+from headrace.training.fit import rounds_for, settings
+from headrace.training.learners.boosting import ROUNDS
+from headrace.training.learners.checked import fitted_by
+from headrace.training.learners.found import Found, find
+from headrace.training.learners.protocol import Fitted
+from headrace.training.task import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training made, and all that its learner was given."""
+
+    fitted: Fitted
+    settings: Mapping[str, Any]
+    rounds: int
+    """Number of trees; 0 where the learner has none."""
+    parameters: Mapping[str, Any]
+    """What the run shows in MLflow."""
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """For MLflow."""
+        return {"rounds_trained": self.rounds} if self.rounds else {}
+
+
+def learner_of(model: Model) -> Found:
+    """The learner that a pipeline file names. Raises LearnerError where it is not there, or can't learn what is declared."""
+    found = find(model.learner)
+    if model.kind not in found.learner.kinds:
+        raise LearnerError(
+            f"{found.of} can't learn a {model.kind} model, only {', '.join(sorted(found.learner.kinds))}; correct "
+            "model.parameters.objective, or name another learner"
+        )
+    return found
+
+
+def learn(
+    rows: pa.Table, *, found: Found, model: Model, features: tuple[str, ...], task: Task, parameters: Mapping[str, Any],
+    rounds: int, spark: SparkSession,
+) -> Learned:  # fmt: skip
+    """Fit the declared model. ``parameters``, ``rounds``: the declared ones, or what was published over them."""
+    numbered = task.numbered(rows)
+    if model.learner != BOOSTING:
+        defaults: Mapping[str, Any] = getattr(found.learner, "defaults", {})
+        given = {**defaults, **parameters, "objective": objective_of(model.parameters), "seed": model.seed}
+        fitted = fitted_by(
+            found, numbered, features=features, task=task, parameters=_own(given), seed=model.seed, spark=spark
+        )
+        shown = {f"{found.name}.{name}": value for name, value in _own(given).items()}
+        return Learned(fitted, given, 0, {"learner": found.name, "seed": model.seed, **shown})
+    given = {**parameters, **task.settings}
+    shown = {f"xgb.{name}": value for name, value in given.items()}
+    rounds = rounds_for(
+        numbered, features=features, label=LABEL, model=model, parameters=given, rounds=rounds
+    )  # fmt: skip
+    given = settings(given, seed=model.seed)
+    fitted = fitted_by(
+        found, numbered, features=features, task=task, parameters={**given, ROUNDS: rounds}, seed=model.seed, spark=spark
+    )  # fmt: skip
+    return Learned(fitted, given, rounds, {"learner": found.name, "rounds": rounds, "seed": model.seed, **shown})
+
+
+def learn_again(
+    rows: pa.Table, *, found: Found, features: tuple[str, ...], task: Task, settings: Mapping[str, Any], rounds: int,
+    spark: SparkSession,
+) -> Fitted:  # fmt: skip
+    """Fit with what a training recorded that its learner was given."""
+    given = {**settings, ROUNDS: rounds} if found.name == BOOSTING else _own(settings)
+    return fitted_by(
+        found, task.numbered(rows), features=features, task=task, parameters=given, seed=int(settings["seed"]), spark=spark
+    )  # fmt: skip
+
+
+def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a learner that is given the seed apart."""
+    return {name: value for name, value in settings.items() if name != "seed"}
