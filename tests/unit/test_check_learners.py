@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from own_learner import importable, install
 
 from headrace.errors import SpecError
 from headrace.spec import load
+from headrace.training.search import search
 
 FLIGHTS = Path(__file__).parents[2] / "conf" / "flights"
 TEXT = FLIGHTS.joinpath("pipeline.yaml").read_text(encoding="utf-8")
@@ -93,6 +95,15 @@ def test_published_parameters_are_of_boosting(folder: Path, key: str) -> None:
     declared(folder, "linear", published=key)
     with pytest.raises(SpecError, match=rf"{key.partition(':')[0]} \w+ .*, and the learner is linear; {REMEDY}"):
         load(folder, {})
+
+
+def test_a_search_is_for_boosting(folder: Path) -> None:
+    pipeline = load(declared(folder, "linear"), {})
+    with pytest.raises(
+        SpecError,
+        match="headrace search tries parameters of boosting, and the learner is linear; write learner: boosting",
+    ):
+        search(None, pipeline, tracking=None, broker=None, as_of=datetime(2013, 3, 1, tzinfo=UTC), home=folder)  # pyright: ignore
 
 
 def test_a_name_must_be_installed_and_is_told_beside_all_others(folder: Path, packages: Path) -> None:
