@@ -12,6 +12,7 @@ from headrace.errors import ModelError
 from headrace.training.differences import booster_differences, prediction_difference, row_differences
 from headrace.training.environment import Environment, environment
 from headrace.training.fit import boosted, settings
+from headrace.training.learners.boosting import Boosted
 from headrace.training.recipe import Recipe, parsed
 
 RUN = "0123456789abcdef" * 2
@@ -43,7 +44,10 @@ def test_a_recipe_is_read_as_it_was_written() -> None:
 
 def _completed() -> dict[str, object]:
     """What of a section was left to its default."""
-    return {name: json.loads(recipe().model_dump_json())[name] for name in ("declared_features", "declared_label")}
+    return {
+        name: json.loads(recipe().model_dump_json())[name]
+        for name in ("declared_features", "declared_label", "environment")
+    }
 
 
 @pytest.mark.parametrize(
@@ -96,5 +100,5 @@ def test_the_first_node_that_differs_is_shown() -> None:
     assert " was registered, a leaf of " in depth.sentence
     (more,) = booster_differences(one, booster(4))
     assert more.sentence == "the registered model has 3 trees, the rebuilt one 4"
-    apart = prediction_difference(one, booster(4), rows, features=["a", "b"])
+    apart = prediction_difference(Boosted(one), Boosted(booster(4)), rows, features=["a", "b"])
     assert apart.sentence.startswith("on these 200 rows 200 predictions differ, by 0.")

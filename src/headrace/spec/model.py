@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from headrace.spec.boosting import Device, Distributed, Method
 from headrace.spec.continuous import Continuous
 from headrace.spec.gate import Gate, Metric
 from headrace.spec.kinds import KINDS, METRICS_OF, Kind, kind_of, objective_of
+from headrace.spec.learners import BOOSTING, LearnerName, require_parameters
 from headrace.spec.search import NOT_SEARCHED, SAME, Search
 from headrace.spec.section import Section, Size, size_in_bytes
 
@@ -64,11 +65,16 @@ class EarlyStopping(Section):
 
 
 class Model(Section):
-    """Gradient boosting with XGBoost, trained on the driver from Arrow."""
+    """What is trained: boosting (XGBoost, on the driver from Arrow), a linear baseline, or a class of your own."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,100}$", description="name in the MLflow registry")
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
-    parameters: dict[str, float | int | str | bool] = Field(default={}, description="XGBoost's own parameters")
+    learner: LearnerName = Field(
+        default=BOOSTING, description="boosting, linear, or the name of an entry point of an installed package"
+    )
+    parameters: dict[str, float | int | str | bool] = Field(
+        default={}, description="the learner's own; of boosting: XGBoost's"
+    )
     rounds: Annotated[int, Field(ge=1, le=5000)] = 300
     seed: int = 7
     test_share: Share = Field(default=0.2, description="the newest share of the rows tests the model")
@@ -102,8 +108,12 @@ class Model(Section):
 
     @field_validator("parameters")
     @classmethod
-    def _known(cls, parameters: dict[str, float | int | str | bool]) -> dict[str, float | int | str | bool]:
-        for name in parameters:
+    def _known(
+        cls, parameters: dict[str, float | int | str | bool], info: ValidationInfo
+    ) -> dict[str, float | int | str | bool]:
+        learner = info.data.get("learner", BOOSTING)
+        require_parameters(learner, parameters, of_boosting=PARAMETERS)
+        for name in parameters if learner == BOOSTING else ():
             _require_known(name)
         if objective_of(parameters) not in KINDS:
             raise ValueError(f"objective: expected one of {', '.join(KINDS)}")

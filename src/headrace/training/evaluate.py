@@ -108,13 +108,13 @@ def calibration_plot(label: np.ndarray, probability: np.ndarray, *, before: np.n
     return figure
 
 
-def importance_plot(importance: dict[str, float], *, most: int = 20) -> Figure:
-    """The features with the largest share of the total gain."""
+def importance_plot(importance: dict[str, float], *, most: int = 20, of: str = "gain") -> Figure:
+    """The features with the largest share of the total gain, or of what else a learner weighs them by."""
     from matplotlib.figure import Figure
 
     top = list(importance.items())[:most][::-1]
     figure = Figure(figsize=(7, 0.32 * len(top) + 1.2), layout="constrained")
     axes = figure.subplots()
     axes.barh([name for name, _ in top], [share for _, share in top], color="#1f6f8b")
-    axes.set(xlabel="share of total gain", title="Feature importance")
+    axes.set(xlabel=f"share of total {of}", title="Feature importance")
     return figure

@@ -16,10 +16,12 @@ from headrace.parameters.event import Parameters
 from headrace.spec.boosting import Method
 from headrace.spec.features import Features, Label
 from headrace.spec.kinds import kind_of
+from headrace.spec.learners import BOOSTING
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, Dataset
 from headrace.training.environment import Environment, environment
+from headrace.training.learners.found import Found
 from headrace.training.snapshot import column_hashes, read_snapshot
 from headrace.training.task import Task
 
@@ -116,9 +118,11 @@ class Recipe(Part):
     split: Split
     classes: tuple[str, ...] = ()
     """Of several classes: their names, in the order of the label's numbers."""
+    learner: str = BOOSTING
     settings: dict[str, Any]
-    """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
+    """As the learner was given them, ``seed`` among them (of boosting: ``nthread``, too)."""
     rounds: int
+    """Number of trees; 0 where the learner has none."""
     calibration: Calibrated | None = None
     """Of what was trained before there was one: none."""
     workers: int | None = None
@@ -132,6 +136,7 @@ class Recipe(Part):
     """Those that were taken in, by name."""
     environment: Environment
     booster_sha256: str
+    """Of the registered file, whichever learner's; the name is from when all were Boosters."""
 
     @property
     def task(self) -> Task:
@@ -171,6 +176,7 @@ def record(
     calibration: Calibrated | None = None,
     workers: int | None = None,
     tolerance: float | None = None,
+    learner: Found,
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -188,6 +194,7 @@ def record(
         label=LABEL,
         split=split,
         classes=classes,
+        learner=learner.name,
         settings=dict(settings),
         rounds=rounds,
         calibration=calibration,
@@ -196,7 +203,7 @@ def record(
         snapshot=snapshot_of(spark, pipeline, run_id=run_id, content=content),
         tables=sources_of(pipeline, dataset.versions),
         parameters={one.name: UsedParameters(version=one.version, sha256=one.sha256) for one in used},
-        environment=environment(),
+        environment=environment(learner),
         booster_sha256=booster_sha256,
     )  # fmt: skip
     mlflow.log_dict(made.model_dump(mode="json"), FILE)

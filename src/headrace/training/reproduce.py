@@ -4,25 +4,29 @@ Spark's workers, or on a graphics card) by its predictions, within the recorded 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import ModelError, NotReproducible
+from headrace.errors import LearnerError, ModelError, NotReproducible
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
+from headrace.spec.learners import BOOSTING
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.section import size_in_bytes
 from headrace.training import differences
-from headrace.training.calibrate import calibrated
-from headrace.training.calibration import carry
 from headrace.training.device import require_device
 from headrace.training.differences import Difference, apart
 from headrace.training.distributed.again import again_by_workers
 from headrace.training.environment import environment
-from headrace.training.fit import boosted
-from headrace.training.model_files import trusted_booster
+from headrace.training.learn import learn_again
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.checked import opened
+from headrace.training.learners.found import Found, find
+from headrace.training.learners.linear_model import LinearModel
+from headrace.training.learners.protocol import Fitted
+from headrace.training.model_files import trusted_file
 from headrace.training.recipe import Recipe
 from headrace.training.snapshot import column_hashes, content_hash, read_snapshot, rows_in, to_arrow
 from headrace.training.source import rows_from_tables
@@ -31,7 +35,6 @@ from headrace.training.trained import Trained
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import xgboost as xgb
     from pyspark.sql import SparkSession
 
 ERASED, RELEASED_AT, RELEASED_BY = "headrace.erased", "headrace.released_at", "headrace.released_by"
@@ -108,6 +111,7 @@ def reproduce(
     ``pipeline`` says where the lake is now; without it, it is where it was. Writes nothing. Raises NotReproducible where the rows
     are gone: erased, released, or beyond the retention of older versions.
     """
+    learner = _learner(trained, recipe)
     session, partitions = _session(spark, partitions)
     path = Layout(pipeline.spec.lake.root).snapshot(recipe.run_id) if pipeline else recipe.snapshot.path
     require_rows(spark, trained, path)
@@ -121,26 +125,27 @@ def reproduce(
     content = content_hash(rows)
     if content != recipe.snapshot.content:
         found += differences.row_differences(recipe, content=content, columns=column_hashes(rows), where=where)
-    settings = recipe.settings if threads is None else {**recipe.settings, "nthread": threads}
+    boosting = recipe.learner == BOOSTING
+    settings = {**recipe.settings, "nthread": threads} if threads and boosting else recipe.settings
     require_device(recipe.settings.get("device", "cpu"))
     if recipe.workers is None:
         table = to_arrow(rows)
         train = known_before(table, recipe.split.cut)
         count = table.num_rows
         notify(f"training on {train.num_rows:,} rows again")
-        booster = _again(recipe, recipe.task.numbered(train), settings=settings)
+        fitted = learn_again(train, recipe, found=learner, settings=settings, spark=session)
     else:
         notify(f"training by {recipe.workers} workers again")
         booster, train, table = again_by_workers(session, rows, recipe, settings=settings, limit=_memory(pipeline))
-        count = rows_in(content)
-    rebuilt = hashlib.sha256(bytes(booster.save_raw("ubj"))).hexdigest()
+        fitted, count = Boosted(booster), rows_in(content)
+    rebuilt = hashlib.sha256(fitted.to_bytes()).hexdigest()
     done = Reproduction(
         run_id=recipe.run_id, model=trained.name, rows=count, train_rows=train.num_rows,
-        threads=int(settings["nthread"]), partitions=partitions, source="tables" if from_source else "snapshot",
+        threads=int(settings["nthread"]) if boosting else 1, partitions=partitions, source="tables" if from_source else "snapshot",
         recorded_sha256=recipe.booster_sha256, rebuilt_sha256=rebuilt, differences=tuple(found),
         workers=recipe.workers, tolerance=recipe.tolerance,
     )  # fmt: skip
-    return _compared(done, trained, recipe, booster, table)
+    return _compared(done, trained, recipe, fitted, table, learner=learner)
 
 
 def _memory(pipeline: Pipeline | None) -> int:
@@ -149,45 +154,44 @@ def _memory(pipeline: Pipeline | None) -> int:
     return size_in_bytes("4g") if model is None else model.memory_bytes
 
 
-def _again(recipe: Recipe, train: pa.Table, *, settings: Mapping[str, Any]) -> xgb.Booster:
-    booster = boosted(train, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds)
-    if recipe.calibration is not None:
-        found = calibrated(
-            train, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds,
-            method=recipe.calibration.method, share=recipe.calibration.share,
-        )  # fmt: skip
-        carry(booster, found)
-    return booster
-
-
 def _compared(
-    done: Reproduction, trained: Trained, recipe: Recipe, booster: xgb.Booster, rows: pa.Table
+    done: Reproduction, trained: Trained, recipe: Recipe, rebuilt: Fitted, rows: pa.Table, *, learner: Found
 ) -> Reproduction:
-    """The outcome with all that differs between the registered Booster and this one, on ``rows``."""
-    import xgboost as xgb
-
+    """The outcome with all that differs between the registered model and this one, on ``rows``."""
     found, stored = list(done.differences), b""
     if trained.source:
         try:
-            stored = trusted_booster(trained.source, sha256=recipe.booster_sha256, what=trained.name)
+            stored = trusted_file(
+                trained.source, learner=learner.name, file=learner.learner.file, sha256=recipe.booster_sha256, what=trained.name
+            )  # fmt: skip
         except ModelError as error:
             found.append(Difference("model file", str(error)))
-    registered = xgb.Booster() if stored else None
-    if registered is not None:
-        registered.load_model(bytearray(stored))
+    registered = opened(learner, stored, task=recipe.task) if stored else None
     if recipe.tolerance is not None:
-        done = replace(done, apart=registered and apart(registered, booster, rows, recipe))
-        found += differences.beyond(done.apart, tolerance=recipe.tolerance, model=trained.name)
+        between = None if registered is None else apart(registered, rebuilt, rows, recipe)
+        done = replace(done, apart=between)
+        found += differences.beyond(between, tolerance=recipe.tolerance, model=trained.name)
     elif done.rebuilt_sha256 != done.recorded_sha256:
         found.append(
             Difference("bytes", f"the SHA-256 was {done.recorded_sha256}, and is {done.rebuilt_sha256} now")
         )  # fmt: skip
     if done.rebuilt_sha256 != done.recorded_sha256:
-        found += (Difference("environment", one) for one in recipe.environment.changes_to(environment()))
+        found += (Difference("environment", one) for one in recipe.environment.changes_to(environment(learner)))
+        if isinstance(registered, Boosted) and isinstance(rebuilt, Boosted):
+            found += differences.booster_differences(registered.booster, rebuilt.booster)
+        if isinstance(registered, LinearModel) and isinstance(rebuilt, LinearModel):
+            found += differences.linear_differences(registered, rebuilt)
         if registered is not None:
-            found += differences.booster_differences(registered, booster)
-            found.append(differences.prediction_difference(registered, booster, rows, features=recipe.features))
+            found.append(differences.prediction_difference(registered, rebuilt, rows, features=recipe.features))
     return replace(done, differences=tuple(found))
+
+
+def _learner(trained: Trained, recipe: Recipe) -> Found:
+    """The learner that a recipe names. Raises NotReproducible where it is not here."""
+    try:
+        return find(recipe.learner)
+    except LearnerError as error:
+        raise NotReproducible(f"{trained.name} can't be rebuilt: {error}") from None
 
 
 def require_rows(spark: SparkSession, trained: Trained, path: str) -> None:
