@@ -109,9 +109,9 @@ def apart(registered: xgb.Booster, rebuilt: xgb.Booster, rows: pa.Table, recipe:
 
     NaN where there are no rows.
     """
-    found = _apart(registered, rebuilt, rows, features=recipe.features)
-    if not len(found):
+    if not rows.num_rows:
         return math.nan
+    found = _apart(registered, rebuilt, rows, features=recipe.features)
     if recipe.task.kind in AUC_OF:
         return float(found.max())
     spread = float(predict(registered, rows, features=recipe.features).astype(float).std())
