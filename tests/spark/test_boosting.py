@@ -132,7 +132,26 @@ def snapshot(folder: Path, done: Training) -> pa.Table:
     return DeltaTable(f"{folder}/lake/snapshots/{done.run_id}").to_pyarrow_table().sort_by("id")
 
 
-def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(spark: SparkSession, folder: Path) -> None:
+@pytest.fixture
+def brought(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows came to the driver, each time that rows did."""
+    counted: list[int] = []
+    kind = type(spark.range(1))
+    for name in ("toArrow", "collect", "toPandas"):
+        real = getattr(kind, name)
+
+        def watched(frame: DataFrame, real: Any = real) -> Any:
+            found = real(frame)
+            counted.append(len(found))
+            return found
+
+        monkeypatch.setattr(kind, name, watched)
+    return counted
+
+
+def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(
+    spark: SparkSession, folder: Path, brought: list[int]
+) -> None:
     declared = pipeline(
         folder,
         "calibrated",
@@ -140,6 +159,7 @@ def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(spark: Spark
     )
     done = trained(spark, folder, declared)
     assert done.promoted, done.verdict.refusals
+    assert max(brought) == ROWS, "the driver holds all rows where it trains"
     loaded = registry.load("calibrated", version=1)
     assert isinstance(carried(loaded.booster), Sigmoid)
 
@@ -174,12 +194,15 @@ def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(spark: Spark
     ]
 
 
-def test_workers_train_what_the_driver_would_and_the_gate_judges_it(spark: SparkSession, folder: Path) -> None:
+def test_workers_train_what_the_driver_would_and_the_gate_judges_it(
+    spark: SparkSession, folder: Path, brought: list[int]
+) -> None:
     said: list[str] = []
     model = "distributed: {above_rows: 1000, workers: 7}\n  parameters: {max_depth: 3}"
     declared = pipeline(folder, "distributed", model)
     done = trained(spark, folder, declared, said.append)
     assert done.promoted, done.verdict.refusals
+    assert max(brought) == done.test_rows < ROWS / 3, "no row that trains comes to the driver"
     assert "7 workers are declared, and this Spark has slots for 2: so many train" in said
     assert registry.run_tag(done.run_id, "headrace.distributed") == "2 workers"
     recipe, loaded = recipe_of(done.run_id), registry.load("distributed", version=1)

@@ -137,9 +137,9 @@ def apart(registered: Fitted, rebuilt: Fitted, rows: pa.Table, recipe: Recipe) -
 
     NaN where there are no rows.
     """
-    found = _apart(registered, rebuilt, rows, features=recipe.features)
-    if not len(found):
+    if not rows.num_rows:
         return math.nan
+    found = _apart(registered, rebuilt, rows, features=recipe.features)
     if recipe.task.kind in AUC_OF:
         return float(found.max())
     spread = float(registered.predict(rows, features=recipe.features).astype(float).std())
