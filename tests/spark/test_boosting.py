@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pyarrow as pa
 import pytest
+import xgboost as xgb
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -30,6 +31,7 @@ from headrace.training.distributed.boost import NEWEST, Job, boosted_by_workers
 from headrace.training.distributed.rows import split_apart, split_apart_at, with_newest
 from headrace.training.fit import boosted, predict, settings, uncalibrated
 from headrace.training.folds import newest_share
+from headrace.training.learners.boosting import Boosted
 from headrace.training.quality import feature_facts
 from headrace.training.recipe import Calibrated, recipe_of
 from headrace.training.reproduce import reproduce
@@ -113,6 +115,12 @@ def trained(spark: SparkSession, folder: Path, one: Pipeline, notify: Any = lamb
     return train(spark, one, tracking=connect_tracking(one, home=folder / "home"), as_of=AS_OF, notify=notify)
 
 
+def booster_of(model: registry.RegisteredModel) -> xgb.Booster:
+    """Its Booster, as XGBoost has it."""
+    assert isinstance(model.fitted, Boosted)
+    return model.fitted.booster
+
+
 def answered(spark: SparkSession, folder: Path, one: Pipeline, model: registry.RegisteredModel) -> dict[str, float]:
     """The newest 300 requests, scored, as the records of the topic have the answers."""
     asked = read_accepted(spark, f"{folder}/lake/events/asked")
@@ -161,18 +169,18 @@ def test_a_calibrated_model_is_registered_judged_scored_and_rebuilt(
     assert done.promoted, done.verdict.refusals
     assert max(brought) == ROWS, "the driver holds all rows where it trains"
     loaded = registry.load("calibrated", version=1)
-    assert isinstance(carried(loaded.booster), Sigmoid)
+    assert isinstance(carried(booster_of(loaded)), Sigmoid)
 
     rows = snapshot(folder, done)
-    expected = dict(zip(rows["id"].to_pylist(), predict(loaded.booster, rows, features=FEATURES), strict=True))
+    expected = dict(zip(rows["id"].to_pylist(), predict(booster_of(loaded), rows, features=FEATURES), strict=True))
     found = answered(spark, folder, declared, loaded)
     assert len(found) == 300
     assert found == {key: pytest.approx(float(expected[key]), abs=1e-6) for key in found}
 
     newest = rows.filter(pa.array([int(one[1:]) >= ROWS * 3 // 4 for one in rows["id"].to_pylist()]))
     label = newest.column("label").to_numpy()
-    before = uncalibrated(loaded.booster, newest, features=FEATURES)
-    after = predict(loaded.booster, newest, features=FEATURES)
+    before = uncalibrated(booster_of(loaded), newest, features=FEATURES)
+    after = predict(booster_of(loaded), newest, features=FEATURES)
     assert before is not None
     errors = [evaluate.calibration_error(label, one) for one in (before, after)]
     assert errors[0] > 0.2
@@ -214,8 +222,11 @@ def test_workers_train_what_the_driver_would_and_the_gate_judges_it(
     exact = split_in_time(rows, share=0.25, gate_rows=100)
     assert abs(exact.test.num_rows - done.test_rows) <= 1, "the cut is where the driver's would be"
     here = boosted(train, features=FEATURES, label="label", settings=recipe.settings, rounds=30)
-    assert (loaded.booster.feature_names, loaded.booster.feature_types) == (here.feature_names, here.feature_types)
-    differ = np.abs(predict(here, rows, features=FEATURES) - predict(loaded.booster, rows, features=FEATURES))
+    assert (booster_of(loaded).feature_names, booster_of(loaded).feature_types) == (
+        here.feature_names,
+        here.feature_types,
+    )
+    differ = np.abs(predict(here, rows, features=FEATURES) - predict(booster_of(loaded), rows, features=FEATURES))
     assert differ.mean() < 0.02
     assert differ.max() < 0.2
     gate = mlflow.artifacts.load_dict(f"runs:/{done.run_id}/gate.json")  # pyright: ignore[reportPrivateImportUsage]
@@ -223,7 +234,7 @@ def test_workers_train_what_the_driver_would_and_the_gate_judges_it(
     assert [one["missing"] for one in gate["features"]] == pytest.approx([one.missing for one in facts], abs=1e-3)
     assert all(0 < one["missing"] < 0.2 for one in gate["features"] if one["name"] == "speed")
 
-    expected = dict(zip(rows["id"].to_pylist(), predict(loaded.booster, rows, features=FEATURES), strict=True))
+    expected = dict(zip(rows["id"].to_pylist(), predict(booster_of(loaded), rows, features=FEATURES), strict=True))
     found = answered(spark, folder, declared, loaded)
     assert found == {key: pytest.approx(float(expected[key]), abs=1e-6) for key in found}
 

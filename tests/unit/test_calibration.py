@@ -25,6 +25,7 @@ from headrace.training.calibration import ATTRIBUTE, Isotonic, Sigmoid, answers,
 from headrace.training.continuous.boost import require_growable
 from headrace.training.differences import Difference, booster_differences
 from headrace.training.fit import fit, predict, settings, uncalibrated
+from headrace.training.learners.boosting import Boosted
 from headrace.training.registry import RegisteredModel
 
 HOUR = 3_600_000_000
@@ -141,7 +142,8 @@ def test_the_map_is_in_the_file_and_so_under_its_sha256() -> None:
 
 def scored(booster: xgb.Booster, table: pa.Table) -> np.ndarray:
     """As a scoring job answers."""
-    answer = _predictor(RegisteredModel("m", 1, "", FEATURES, booster))
+    boosted = Boosted(booster)
+    answer = _predictor(RegisteredModel("m", 1, "", FEATURES, boosted, content=boosted.to_bytes()))
     return pa.Table.from_batches(list(answer(table.to_batches(max_chunksize=500)))).column("probability").to_numpy()
 
 
@@ -161,7 +163,7 @@ def test_training_and_scoring_answer_the_same(method: Method, monkeypatch: pytes
         return calibration.probabilities(np.log(once / (1 - once))).astype(np.float32)
 
     for fault in (never, twice):
-        monkeypatch.setattr("headrace.serving.score.answers", fault)
+        monkeypatch.setattr("headrace.training.fit.answers", fault)
         assert np.abs(scored(booster, unseen) - expected).max() > 0.05, f"applied {fault.__name__}: it is seen"
 
 

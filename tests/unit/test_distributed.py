@@ -19,6 +19,7 @@ from headrace.training.differences import apart, beyond
 from headrace.training.distributed.slots import as_many_as_fit, require_together
 from headrace.training.environment import Environment
 from headrace.training.fit import boosted, settings
+from headrace.training.learners.boosting import Boosted
 from headrace.training.quality import check_trainable, feature_facts
 from headrace.training.recipe import TOLERANCE, tolerance_of
 from headrace.training.reproduce import Reproduction
@@ -132,7 +133,9 @@ def test_how_far_predictions_are_apart_is_measured_in_probability_or_in_their_sp
         label = pa.array((number > 0).astype("int32") if objective == "binary:logistic" else number)
         given = settings({"objective": objective}, seed=7, threads=1)
         one, other = (
-            boosted(rows.append_column(LABEL, label), features=("a", "b"), label=LABEL, settings=given, rounds=n)
+            Boosted(
+                boosted(rows.append_column(LABEL, label), features=("a", "b"), label=LABEL, settings=given, rounds=n)
+            )
             for n in (20, 21)
         )
         told = recipe(settings={**given}, features=["a", "b"], environment=Environment(**WHERE).model_dump())

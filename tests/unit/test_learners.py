@@ -277,3 +277,9 @@ def test_a_kind_that_a_class_can_not_learn_is_refused_before_rows_are_read(packa
     ):
         learner_of(several)
     assert learner_of(Model.model_validate({"name": "m", "learner": "bands"})).name == "bands"
+
+
+def test_a_file_that_is_no_booster_is_refused_and_ends_no_process() -> None:
+    for content in (b"", b"no UBJSON"):
+        with pytest.raises(ModelError, match="empty or no UBJSON"):
+            Boosting().load(content)
