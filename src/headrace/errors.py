@@ -109,6 +109,12 @@ class NotReproducible(HeadraceError):
     exit_code = 18
 
 
+class LearnerError(HeadraceError):
+    """A class of one's own that trains a model raised, answered with what is no prediction, or is not installed."""
+
+    exit_code = 20
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another library says first, cut to 200 characters; its class where it says nothing."""
     text = str(error).strip().splitlines()

@@ -42,6 +42,8 @@ _ALWAYS = {
     # A declared expression that does not fit a value (a division by 0, a text that is no number) gives null: in ANSI mode it
     # would end the query, and one record could stop a stream.
     "spark.sql.ansi.enabled": "false",
+    # Workers that train together and find too few slots are refused after 3 checks, 15 s apart; Spark's own number is 40.
+    "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3",
 }
 _LOCAL = {
     "spark.ui.enabled": "false",

@@ -28,7 +28,7 @@ from headrace.session import spark_session
 from headrace.spec import Pipeline, load
 from headrace.stages.opened import opened
 from headrace.training import registry
-from headrace.training.fit import importance
+from headrace.training.learners.checked import importance_of
 from headrace.training.snapshot import read_snapshot
 
 if TYPE_CHECKING:
@@ -233,10 +233,12 @@ class Workbench:
         return registry.load(name, version=version)
 
     def importance(self) -> pd.Series:
-        """Each feature's share of the champion's total gain, largest first (features it does not use are absent)."""
+        """Each feature's share of the champion's total gain (of another learner than boosting: of what it says of them), largest
+        first; features that it does not use are absent.
+        """  # fmt: skip
         import pandas as pd
 
-        return pd.Series(importance(self.model().booster), name="share of gain", dtype="float64")
+        return pd.Series(importance_of(self.model().fitted), name="share of gain", dtype="float64")
 
     def training_rows(self, run_id: str) -> DataFrame:
         """The rows a run was trained and tested on: ``id``, ``at``, the features, ``label``, ``label_known_at``.

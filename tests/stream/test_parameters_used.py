@@ -154,8 +154,9 @@ def test_the_run_and_the_version_say_what_was_used_and_it_was(placed: Placed) ->
     model = registry.load(placed.pipeline.spec.model.name, version=1)
     assert model.parameters == run.data.tags[registry.PARAMETERS]
     assert set(from_tag(model.parameters, what="it")) == set(versions)
-    assert model.booster.num_boosted_rounds() == 9
-    dump = model.booster.get_dump()
+    booster = model.fitted.booster
+    assert booster.num_boosted_rounds() == 9
+    dump = booster.get_dump()
     assert max(line.count("\t") for tree in dump for line in tree.splitlines()) == 2
 
 

@@ -99,7 +99,7 @@ def test_what_a_training_records(rides: Rides) -> None:
         "nthread": recipe.settings["nthread"],
     }  # fmt: skip
     assert recipe.split.train_rows + recipe.split.test_rows <= recipe.snapshot.rows
-    assert {"xgboost", "pyspark", "delta-spark", "numpy", "pyarrow"} == set(recipe.environment.packages)
+    assert {"xgboost", "pyspark", "delta-spark", "numpy", "pyarrow", "scikit-learn"} == set(recipe.environment.packages)
     assert recipe.booster_sha256 == rides.file_sha256(1)
 
 

@@ -60,7 +60,7 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         "  alias: champion",
         "  zzzzzz: champion",
         0,
-        "unknown key 'model.zzzzzz'; expected one of name, alias, parameters, rounds, seed, test_share, early_stopping,",
+        "unknown key 'model.zzzzzz'; expected one of name, alias, learner, parameters, rounds, seed, test_share,",
     ),
     "unknown key of a protection": (
         "      tailnum: {pseudonym: aircraft}",

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import xgboost as xgb
 from sklearn.metrics import roc_auc_score
 
 from headrace.spec import load
@@ -21,9 +20,10 @@ from headrace.spec.gate import Gate
 from headrace.training import evaluate
 from headrace.training.card import Card, blocks
 from headrace.training.evidence import Champion, Evidence
-from headrace.training.fit import fit, importance, predict
+from headrace.training.fit import fit
 from headrace.training.gate import judge
 from headrace.training.gather import gather
+from headrace.training.learners.boosting import Boosted
 from headrace.training.page import Code, Grid, Heading, Sentence, as_html, as_markdown
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,8 +40,8 @@ def rows(n: int, *, seed: int, first: int = 0) -> pa.Table:
     return pa.table({"at": at, "size": size, "speed": speed, "label": label})
 
 
-def fitted(table: pa.Table, features: tuple[str, ...] = FEATURES, rounds: int = 10) -> xgb.Booster:
-    return fit(table, features=features, label="label", parameters={"max_depth": 2}, rounds=rounds, seed=7)
+def fitted(table: pa.Table, features: tuple[str, ...] = FEATURES, rounds: int = 10) -> Boosted:
+    return Boosted(fit(table, features=features, label="label", parameters={"max_depth": 2}, rounds=rounds, seed=7))
 
 
 TRAIN, TEST = rows(2000, seed=1), rows(1200, seed=2, first=2000)
@@ -50,7 +50,7 @@ GATE = Gate.model_validate(
 )
 
 
-def gathered(gate: Gate = GATE, booster: xgb.Booster | None = None, **more: Any) -> Evidence:
+def gathered(gate: Gate = GATE, booster: Boosted | None = None, **more: Any) -> Evidence:
     given = {"features": FEATURES, "train": TRAIN, "test": TEST, "champion": None, "seed": 7, **more}
     return gather(gate, booster or fitted(TRAIN), **given)
 
@@ -58,7 +58,7 @@ def gathered(gate: Gate = GATE, booster: xgb.Booster | None = None, **more: Any)
 def test_a_first_model_is_measured_on_all_test_rows() -> None:
     found = gathered()
     label = TEST.column("label").to_numpy()
-    auc = roc_auc_score(label, predict(fitted(TRAIN), TEST, features=FEATURES))
+    auc = roc_auc_score(label, fitted(TRAIN).predict(TEST, features=FEATURES))
     assert found.metrics["auc"].value == pytest.approx(auc)
     assert found.metrics["auc"].low < auc < found.metrics["auc"].high
     assert (found.rows, found.outcomes) == (1200, {"negative": 1200 - label.sum(), "positive": label.sum()})
@@ -84,7 +84,7 @@ def test_a_worse_challenger_is_refused_and_the_same_model_passes() -> None:
 def test_rows_that_trained_the_champion_do_not_count() -> None:
     """It was trained on the first half of the test rows, knows them by heart, and would win."""
     seen = pa.concat_tables([TRAIN, TEST.slice(0, 600)])
-    overfit = fit(seen, features=FEATURES, label="label", parameters={"max_depth": 12}, rounds=60, seed=7)
+    overfit = Boosted(fit(seen, features=FEATURES, label="label", parameters={"max_depth": 12}, rounds=60, seed=7))
     cut = START + timedelta(minutes=2600)
     fair = gathered(champion=Champion(4, overfit, FEATURES, cut)).rival
     unfair = gathered(champion=Champion(4, overfit, FEATURES, None)).rival
@@ -192,11 +192,11 @@ def card() -> Card:
     pipeline = replace(pipeline, spec=pipeline.spec.model_copy(update={"model": model}))
     booster = fitted(TRAIN, ("speed",))
     found = gathered(booster=booster, features=("speed",), champion=Champion(4, fitted(TRAIN), FEATURES, None))
-    label, share = TEST.column("label").to_numpy(), importance(booster)
+    label, share = TEST.column("label").to_numpy(), booster.importance()
     return Card(
         pipeline, 5, "0123abcd", START, START + timedelta(minutes=2000), 2000, {"cancelled": 12}, {"weather": 31}, "7d0-aa-bb",
         "unknown", found, judge(GATE, found), share,
-        evaluate.calibration_plot(label, predict(booster, TEST, features=("speed",))), evaluate.importance_plot(share),
+        evaluate.calibration_plot(label, booster.predict(TEST, features=("speed",))), evaluate.importance_plot(share),
     )  # fmt: skip
 
 

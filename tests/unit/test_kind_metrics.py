@@ -25,6 +25,7 @@ from headrace.training.fit import boosted, rounds_that_gain, settings
 from headrace.training.folds import newest_share, time_folds
 from headrace.training.gate import judge
 from headrace.training.gather import gather
+from headrace.training.learners.boosting import Boosted
 from headrace.training.registry import RegisteredModel
 from headrace.training.split import split_in_time
 from headrace.training.task import Task, as_text, by_group, from_text, task_of
@@ -51,12 +52,13 @@ def rows(kind: Kind, n: int, *, seed: int, first: int = 0, shuffled: bool = Fals
     return pa.table({**table, **groups})
 
 
-def fitted(kind: Kind, train: pa.Table, task: Task, rounds: int = 15) -> xgb.Booster:
+def fitted(kind: Kind, train: pa.Table, task: Task, rounds: int = 15) -> Boosted:
     given = settings({"objective": OBJECTIVES[kind], "max_depth": 3, **task.settings}, seed=7, threads=1)
-    return boosted(task.numbered(train), features=["size", "speed"], label="label", settings=given, rounds=rounds)
+    made = boosted(task.numbered(train), features=["size", "speed"], label="label", settings=given, rounds=rounds)
+    return Boosted(made)
 
 
-def gathered(kind: Kind, booster: xgb.Booster, task: Task, champion: Champion | None = None, **gate: Any) -> Evidence:
+def gathered(kind: Kind, booster: Boosted, task: Task, champion: Champion | None = None, **gate: Any) -> Evidence:
     train, test = rows(kind, 1600, seed=1), rows(kind, 800, seed=2, first=1600)
     declared = Gate.model_validate({"metric": METRICS_OF[kind][0], "resamples": 100, **gate})
     return gather(
@@ -164,8 +166,8 @@ def test_rows_are_trained_on_group_after_group_in_any_order() -> None:
     names = [f"{'ab'[k % 2]}{k // 20}" for k in range(400)]
     mixed = table.set_column(table.column_names.index("label_group"), "label_group", pa.array(names))
     booster = fitted("ranking", mixed, task)
-    assert booster.save_raw("ubj") == fitted("ranking", by_group(mixed), task).save_raw("ubj")
-    assert booster.save_raw("ubj") != fitted("ranking", table, task).save_raw("ubj"), "other groups, another model"
+    assert booster.to_bytes() == fitted("ranking", by_group(mixed), task).to_bytes()
+    assert booster.to_bytes() != fitted("ranking", table, task).to_bytes(), "other groups, another model"
 
 
 def test_a_class_that_training_never_saw_counts_as_wrong() -> None:
@@ -175,9 +177,7 @@ def test_a_class_that_training_never_saw_counts_as_wrong() -> None:
     assert task.classes == ("air", "rail")
     test = rows("multiclass", 800, seed=2)
     truth = truth_of(test, task)
-    answers = truth.aligned(
-        fitted("multiclass", known, task).predict(xgb.DMatrix(test.select(["size", "speed"]))), task.classes
-    )
+    answers = truth.aligned(fitted("multiclass", known, task).predict(test, features=["size", "speed"]), task.classes)
     assert truth.classes == CLASSES
     assert (answers[:, 2] == 0).all()
     share = truth.counts["road"] / 800
@@ -277,7 +277,7 @@ def test_a_label_that_is_no_number_is_refused_in_either_part(value: float) -> No
 
 
 def test_a_version_of_another_kind_does_not_answer() -> None:
-    model = RegisteredModel("m", 3, "run", ("size",), xgb.Booster(), task=Task("multiclass", CLASSES))
+    model = RegisteredModel("m", 3, "run", ("size",), Boosted(xgb.Booster()), task=Task("multiclass", CLASSES))
     require_kind(model, Model.model_validate({"name": "m", "parameters": {"objective": "multi:softprob"}}))
     with pytest.raises(
         ModelError, match="m version 3 is a multiclass model, and the pipeline file declares a binary one; score"

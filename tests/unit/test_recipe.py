@@ -9,10 +9,20 @@ import pyarrow as pa
 import pytest
 
 from headrace.errors import ModelError
-from headrace.training.differences import booster_differences, prediction_difference, row_differences
+from headrace.training import registry
+from headrace.training.differences import (
+    booster_differences,
+    linear_differences,
+    prediction_difference,
+    record_differences,
+    row_differences,
+)
 from headrace.training.environment import Environment, environment
 from headrace.training.fit import boosted, settings
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.linear_model import LinearModel
 from headrace.training.recipe import Recipe, parsed
+from headrace.training.trained import Trained
 
 RUN = "0123456789abcdef" * 2
 WHERE = {
@@ -41,9 +51,45 @@ def test_a_recipe_is_read_as_it_was_written() -> None:
     assert recipe().snapshot.rows == 10
 
 
+def test_the_first_figure_of_a_linear_model_that_differs_is_shown() -> None:
+    def model(weight: float, mean: float = 0.0) -> LinearModel:
+        column = {"name": "size", "mean": mean, "scale": 1.0, "missing": 0.0}
+        output = {"intercept": 0.5, "weights": [weight], "when_missing": [0.0]}
+        return LinearModel.model_validate({"format": 1, "kind": "binary", "columns": [column], "outputs": [output]})
+
+    assert not list(linear_differences(model(1.0), model(1.0)))
+    (weight,) = linear_differences(model(1.0), model(1.5))
+    assert weight.sentence == "the weight of size is the first that differs: 1.0 was registered, 1.5 rebuilt"
+    (mean,) = linear_differences(model(1.0), model(1.5, mean=0.25))
+    assert mean.sentence == "the mean of size is the first that differs: 0.0 was registered, 0.25 rebuilt"
+    apart = prediction_difference(model(1.0), model(2.0), pa.table({"size": [0.0, 1.0]}), features=["size"])
+    assert apart.sentence.startswith("on these 2 rows 1 predictions differ, by 0.1")
+
+
+def test_what_mlflow_says_of_a_learner_is_held_against_the_recipe() -> None:
+    own = recipe(
+        learner="linear", settings={"objective": "binary:logistic", "regularization": 0.5, "seed": 7}, rounds=0
+    )
+    said = {"learner": "linear", "seed": "7", "linear.objective": "binary:logistic", "linear.regularization": "0.5"}
+    beside = {registry.SHA256: "00", registry.CONTENT: "a-00-00", registry.FEATURES: "a,b", registry.LEARNER: "linear"}
+    tags = {registry.CONTENT: "a-00-00"}
+    assert not list(record_differences(own, Trained(RUN, tags, said, "rides", 1, beside, "")))
+    for params, version, says in [
+        ({**said, "linear.regularization": "0.1"}, beside, "regularization is 0.5 in training.json, and 0.1 beside it in MLflow"),
+        (said, {**beside, registry.LEARNER: "bands"}, "the learner is linear in training.json, and bands beside it in MLflow"),
+        (said, {**beside, registry.LEARNER: "boosting"}, "the learner is linear in training.json, and boosting beside"),
+    ]:  # fmt: skip
+        (found,) = record_differences(own, Trained(RUN, tags, params, "rides", 1, version, ""))
+        assert found.sentence.startswith(says)
+    assert recipe().learner == "boosting", "what was recorded before there were others"
+
+
 def _completed() -> dict[str, object]:
     """What of a section was left to its default."""
-    return {name: json.loads(recipe().model_dump_json())[name] for name in ("declared_features", "declared_label")}
+    return {
+        name: json.loads(recipe().model_dump_json())[name]
+        for name in ("declared_features", "declared_label", "environment")
+    }
 
 
 @pytest.mark.parametrize(
@@ -96,5 +142,5 @@ def test_the_first_node_that_differs_is_shown() -> None:
     assert " was registered, a leaf of " in depth.sentence
     (more,) = booster_differences(one, booster(4))
     assert more.sentence == "the registered model has 3 trees, the rebuilt one 4"
-    apart = prediction_difference(one, booster(4), rows, features=["a", "b"])
+    apart = prediction_difference(Boosted(one), Boosted(booster(4)), rows, features=["a", "b"])
     assert apart.sentence.startswith("on these 200 rows 200 predictions differ, by 0.")

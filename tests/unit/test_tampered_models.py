@@ -1,4 +1,4 @@
-"""A model in MLflow that somebody changed is refused before a byte of it is parsed. A real store, a real Booster."""
+"""A model in MLflow that somebody changed is refused before a byte of it is parsed. A real store, real models of each learner."""
 
 from __future__ import annotations
 
@@ -177,5 +177,6 @@ def test_the_model_as_it_was_registered_is_loaded(kept: Folder) -> None:
     assert loaded.features == ("a", "b")
     rows = np.random.default_rng(7).random((60, 2)).astype(np.float32)
     assert (
-        loaded.booster.inplace_predict(pa.table({"a": rows[:, 0], "b": rows[:, 1]})).tolist() == kept.predicted.tolist()
+        loaded.fitted.predict(pa.table({"a": rows[:, 0], "b": rows[:, 1]}), features=("a", "b")).tolist()
+        == kept.predicted.tolist()
     )

@@ -51,7 +51,8 @@ def reproduce(
     master: Master = None,
     memory: Memory = "2g",
 ) -> None:
-    """Build a model again from its training rows and settings, and compare it byte for byte with the registered one.
+    """Build a model again from its training rows and settings, and compare it byte for byte with the registered one (where Spark's
+    workers or a graphics card trained it: its predictions, within the recorded tolerance).
 
     Exit code 0 the same, 17 another (and in what), 18 if its rows are gone: erased, released, or beyond their retention. Without
     PIPELINE, the model is looked for in the folder's own pipeline, or in MLFLOW_TRACKING_URI or the embedded MLflow.
@@ -69,13 +70,15 @@ def reproduce(
             spark, trained, recipe, pipeline=pipeline, threads=threads, partitions=partitions, from_source=from_source, notify=tell
         )  # fmt: skip
     if log:
-        _log(done.run_id, "yes" if done.reproduced else "no", threads=done.threads, partitions=done.partitions)
+        within = "" if done.tolerance is None else f" within {done.tolerance:g}"
+        _log(done.run_id, f"yes{within}" if done.reproduced else "no", threads=done.threads, partitions=done.partitions)
     if as_json:
         print(json.dumps(done.as_json()))
     elif done.reproduced:
+        by = f", {done.workers} workers" if done.workers else ""
         print(
-            f"{done.model} is reproduced byte for byte: SHA-256 {done.rebuilt_sha256}, from {done.train_rows:,} of {done.rows:,} "
-            f"rows of the {done.source}, {done.threads} threads, {done.partitions} partitions"
+            f"{done.model} is reproduced {done.how}: SHA-256 {done.rebuilt_sha256}, from {done.train_rows:,} of {done.rows:,} "
+            f"rows of the {done.source}, {done.threads} threads, {done.partitions} partitions{by}"
         )
     if not done.reproduced:
         raise NotReproduced(done.sentence)

@@ -26,6 +26,9 @@ from headrace.lake.tables import read_accepted
 from headrace.serving.answers import answer_columns, answer_fields
 from headrace.spec.features import Features
 from headrace.spec.kinds import Kind
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.checked import opened
+from headrace.training.learners.found import find
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,21 +111,20 @@ def score(
 
 
 def _predictor(model: RegisteredModel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    booster = bytes(model.booster.save_raw("ubj"))
+    content, learner = model.content, model.learner
     columns, task, names = list(model.features), model.task, [field.name for field in answer_fields(model.task.kind)]
 
     def answer(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
-        import xgboost as xgb
 
-        loaded = xgb.Booster()
-        loaded.load_model(bytearray(booster))
-        loaded.set_param({"nthread": 1})
+        loaded = opened(find(learner), content, task=task)
+        if isinstance(loaded, Boosted):
+            loaded = loaded.by_one_thread()
         for batch in batches:
             table = pa.Table.from_batches([batch])
             if not table.num_rows:
                 continue
-            answers = loaded.predict(xgb.DMatrix(table.select(columns)))
+            answers = loaded.predict(table, features=columns)
             for name, told in zip(names, answer_columns(answers, kind=task.kind, classes=task.classes), strict=True):
                 table = table.append_column(name, told)
             yield from table.combine_chunks().to_batches()

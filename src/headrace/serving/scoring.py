@@ -27,6 +27,7 @@ from headrace.lake.log import offsets, read_log
 from headrace.lake.tables import ACCEPTED, read_accepted
 from headrace.serving.align import Alignment
 from headrace.serving.encoding import model_vocabularies
+from headrace.serving.failure import own_learner_failure
 from headrace.serving.score import FeatureTables, score
 from headrace.serving.waiting import Reading, WaitingBatch
 from headrace.spec.features import Features
@@ -235,9 +236,15 @@ class Scoring:
             "headrace": "scores", "batch": number, "model": model.name, "model_version": model.version, "run": model.run_id,
             "versions": versions, **({"unseen": lacking} if lacking else {}),
         }  # fmt: skip
-        append_once(
-            rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata, what=f"serving/{model.name}"
-        )  # fmt: skip
+        try:
+            append_once(
+                rows, self._predictions_path, app_id=APP_ID, version=number, metadata=metadata, what=f"serving/{model.name}"
+            )  # fmt: skip
+        except Exception as error:
+            told = own_learner_failure(error)
+            if told is None:
+                raise
+            raise told from None
         self._log_keeper.count()
 
     def _current_model(self) -> registry.RegisteredModel:

@@ -14,10 +14,12 @@ from headrace.packaged import packaged_file
 from headrace.quality.check import check_suite
 from headrace.quality.suite import read_suite, row_condition_sql
 from headrace.spec import columns
+from headrace.spec.check_boosting import check_boosting
 from headrace.spec.check_duplicates import check_duplicates
 from headrace.spec.check_features import check_features
 from headrace.spec.check_gate import check_gate
 from headrace.spec.check_kinds import check_kinds
+from headrace.spec.check_learners import check_learners
 from headrace.spec.check_parameters import check_parameters
 from headrace.spec.check_protect import check_domains, check_protect
 from headrace.spec.check_protected_use import check_protected_use
@@ -42,7 +44,8 @@ def check_meaning(pipeline: Pipeline, document: Document, environment: Mapping[s
     for name in pipeline.schemas:
         problems += _check_stream(pipeline, name, document)
     problems += check_domains(pipeline, document)
-    problems += [*check_gate(pipeline, document), *check_kinds(pipeline, document)]
+    problems += [*check_gate(pipeline, document), *check_kinds(pipeline, document), *check_learners(pipeline, document)]
+    problems += check_boosting(pipeline, document)
     if len(pipeline.schemas) == len(pipeline.spec.streams):
         problems += [*check_features(pipeline, document), *check_protected_use(pipeline, document)]
         problems += check_parameters(pipeline, document)

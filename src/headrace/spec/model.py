@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from headrace.spec.boosting import Device, Distributed, Method
 from headrace.spec.continuous import Continuous
 from headrace.spec.gate import Gate, Metric
 from headrace.spec.kinds import KINDS, METRICS_OF, Kind, kind_of, objective_of
+from headrace.spec.learners import BOOSTING, LearnerName, require_parameters
 from headrace.spec.search import NOT_SEARCHED, SAME, Search
 from headrace.spec.section import Section, Size, size_in_bytes
 
@@ -63,15 +65,28 @@ class EarlyStopping(Section):
 
 
 class Model(Section):
-    """Gradient boosting with XGBoost, trained on the driver from Arrow."""
+    """What is trained: boosting (XGBoost, on the driver from Arrow), a linear baseline, or a class of your own."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,100}$", description="name in the MLflow registry")
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
-    parameters: dict[str, float | int | str | bool] = Field(default={}, description="XGBoost's own parameters")
+    learner: LearnerName = Field(
+        default=BOOSTING, description="boosting, linear, or the name of an entry point of an installed package"
+    )
+    parameters: dict[str, float | int | str | bool] = Field(
+        default={}, description="the learner's own; of boosting: XGBoost's"
+    )
     rounds: Annotated[int, Field(ge=1, le=5000)] = 300
     seed: int = 7
     test_share: Share = Field(default=0.2, description="the newest share of the rows tests the model")
     early_stopping: EarlyStopping | None = Field(default=None, description="find the number of trees, up to rounds")
+    calibration: Method | None = Field(
+        default=None, description="map scores to probabilities, as the newest training rows tell it"
+    )
+    calibration_share: Share = Field(
+        default=0.15, description="the newest share of the training rows that tells it, where no early_stopping has one"
+    )
+    distributed: Distributed | None = Field(default=None, description="train by Spark's workers above a number of rows")
+    device: Device = Field(default="cpu", description="where trees are grown")
     memory: Size = Field(
         default="4g", description="training that is likely to need more on the driver is refused before it begins"
     )
@@ -93,8 +108,12 @@ class Model(Section):
 
     @field_validator("parameters")
     @classmethod
-    def _known(cls, parameters: dict[str, float | int | str | bool]) -> dict[str, float | int | str | bool]:
-        for name in parameters:
+    def _known(
+        cls, parameters: dict[str, float | int | str | bool], info: ValidationInfo
+    ) -> dict[str, float | int | str | bool]:
+        learner = info.data.get("learner", BOOSTING)
+        require_parameters(learner, parameters, of_boosting=PARAMETERS)
+        for name in parameters if learner == BOOSTING else ():
             _require_known(name)
         if objective_of(parameters) not in KINDS:
             raise ValueError(f"objective: expected one of {', '.join(KINDS)}")
@@ -135,6 +154,11 @@ class Model(Section):
     def kind(self) -> Kind:
         """What it learns, by its objective."""
         return kind_of(self.parameters)
+
+    @property
+    def newest_share(self) -> float:
+        """The share of the training rows on which a model of the older ones tells rounds and calibration."""
+        return self.calibration_share if self.early_stopping is None else self.early_stopping.share
 
     @property
     def memory_bytes(self) -> int:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from headrace.spec.gate import Metric
 from headrace.spec.kinds import METRICS_OF
+from headrace.spec.learners import BOOSTING, LINEAR
+from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training.evidence import Evidence, Rival, Segment
 from headrace.training.gate import Verdict
@@ -56,6 +58,8 @@ class Card:
     calibration: Figure | None
     """None where predictions are no probabilities."""
     importance_plot: Figure
+    uncalibrated_error: float | None = None
+    """What the calibration error is without the model's calibration; None where it carries none."""
 
     @property
     def title(self) -> str:
@@ -100,10 +104,16 @@ def _purpose(card: Card) -> Iterator[Block]:
     rows = [
         ["asked by", f"records of stream {features.requests}, at the time at which they are known"],
         ["predicts", f"{predicts}{told}"],
-        ["is", f"gradient boosting (XGBoost), {model.rounds} rounds, seed {model.seed}"],
+        ["is", _made_by(model)],
         ["is not for", "requests of another kind than those that it was tested on"],
     ]
     yield Grid(["", ""], rows)
+
+
+def _made_by(model: Model) -> str:
+    if model.learner == BOOSTING:
+        return f"gradient boosting (XGBoost), {model.rounds} rounds, seed {model.seed}"
+    return "linear (Spark ML)" if model.learner == LINEAR else f"made by the learner {model.learner}, seed {model.seed}"
 
 
 def _data(card: Card) -> Iterator[Block]:
@@ -198,18 +208,22 @@ def _calibration(card: Card, figure: Figure) -> Iterator[Block]:
     yield Sentence(
         f"Mean distance of predicted probability and observed share{of}, over tenths of the test rows: {error}."
     )
+    if card.uncalibrated_error is not None:
+        yield Sentence(f"Without the calibration that the model carries, it is {_figure(card.uncalibrated_error)}.")
     yield Picture("calibration.png", "Predicted probability against observed share", figure)
 
 
 def _features(card: Card) -> Iterator[Block]:
     yield Heading("Features")
-    yield Picture("importance.png", "Share of the total gain by feature", card.importance_plot)
+    assert card.pipeline.spec.model is not None
+    of = "gain" if card.pipeline.spec.model.learner == BOOSTING else "weight"
+    yield Picture("importance.png", f"Share of the total {of} by feature", card.importance_plot)
     known = sorted(card.evidence.features, key=lambda one: -card.importance.get(one.name, 0.0))
     rows = [
         [one.name, f"{card.importance.get(one.name, 0.0):.1%}", _figure(one.alone), f"{one.missing:.1%}"]
         for one in known[:_MOST_FEATURES]
     ]
-    yield Grid(["feature", "share of gain", "AUC alone", "missing"], rows)
+    yield Grid(["feature", f"share of {of}", "AUC alone", "missing"], rows)
     if len(known) > _MOST_FEATURES:
         yield Sentence(f"And {len(known) - _MOST_FEATURES} more.")
 

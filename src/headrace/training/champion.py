@@ -22,7 +22,7 @@ def current_champion(model: Model) -> Champion | None:
         return None
     loaded = registry.load(model.name, version=version)
     told = registry.run_parameter(loaded.run_id, TESTED_FROM)
-    return Champion(version, loaded.booster, loaded.features, _moment(told), loaded.parameters, loaded.task)
+    return Champion(version, loaded.fitted, loaded.features, _moment(told), loaded.parameters, loaded.task)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-PACKAGES = ("xgboost", "pyspark", "delta-spark", "numpy", "pyarrow")
+from headrace.training.learners.found import Found
+
+PACKAGES = ("xgboost", "pyspark", "delta-spark", "numpy", "pyarrow", "scikit-learn")
 _OTHER_NAMES = {"xgboost": ("xgboost-cpu",)}
 _HERE = Path(__file__).resolve()
 
@@ -27,6 +29,8 @@ class Environment(BaseModel):
     lock_sha256: str | None
     """Of ``requirements.lock``, or None where there was none."""
     packages: dict[str, str]
+    learner_sha256: str | None = None
+    """Of the file with the class of one's own that trained, or None where a built-in learner did."""
     python: str
     platform: str
     """System, processor, and C library."""
@@ -43,6 +47,7 @@ class Environment(BaseModel):
             ("the platform", self.platform, now.platform),
             ("the lock file", _short(self.lock_sha256), _short(now.lock_sha256)),
             ("the code", self._code, now._code),
+            ("the learner's code", _short(self.learner_sha256), _short(now.learner_sha256)),
         ):
             if before != after:
                 changed.append(f"{what} was {before}, and is {after} here")
@@ -53,14 +58,16 @@ class Environment(BaseModel):
         return (self.commit or "of no repository")[:16] + (" with changes" if self.dirty else "")
 
 
-def environment() -> Environment:
-    """Of this process."""
+def environment(learner: Found | None = None) -> Environment:
+    """Of this process; with the package that brings the learner, where it is none that is built in."""
     commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", _HERE.name) else None
     return Environment(
         commit=commit,
         dirty=bool(commit and _git("status", "--porcelain", "--untracked-files=no")),
         lock_sha256=_lock(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: found for name in PACKAGES if (found := _version(name))}
+        | (dict([learner.package]) if learner and learner.package else {}),
+        learner_sha256=learner.code if learner else None,
         python=f"{platform.python_implementation()} {platform.python_version()}",
         platform=" ".join(filter(None, (platform.system(), platform.machine(), *platform.libc_ver()))),
     )

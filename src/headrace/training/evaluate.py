@@ -88,28 +88,33 @@ def calibration_error(label: np.ndarray, probability: np.ndarray) -> float:
     return sum(abs(predicted - observed) * rows for predicted, observed, rows in parts) / len(label)
 
 
-def calibration_plot(label: np.ndarray, probability: np.ndarray) -> Figure:
-    """Predicted against observed share, per tenth of the predictions."""
+def calibration_plot(label: np.ndarray, probability: np.ndarray, *, before: np.ndarray | None = None) -> Figure:
+    """Predicted against observed share, per tenth of the predictions; ``before``: what was predicted without the calibration."""
     from matplotlib.figure import Figure
 
     points = calibration(label, probability)
+    others = [] if before is None else calibration(label, before)
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
-    top = min(1.0, 1.1 * max(max(x, y) for x, y, _ in points) + 0.02)
+    top = min(1.0, 1.1 * max(max(x, y) for x, y, _ in points + others) + 0.02)
     axes.plot([0, top], [0, top], color="0.7", linestyle="--", label="perfect")
+    if others:
+        axes.plot(
+            [x for x, _, _ in others], [y for _, y, _ in others], marker=".", color="#c8553d", label="uncalibrated"
+        )
     axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker="o", color="#1f6f8b", label="model")
     axes.set(xlabel="predicted probability", ylabel="observed share", title="Calibration", xlim=(0, top), ylim=(0, top))
     axes.legend()
     return figure
 
 
-def importance_plot(importance: dict[str, float], *, most: int = 20) -> Figure:
-    """The features with the largest share of the total gain."""
+def importance_plot(importance: dict[str, float], *, most: int = 20, of: str = "gain") -> Figure:
+    """The features with the largest share of the total gain, or of what else a learner weighs them by."""
     from matplotlib.figure import Figure
 
     top = list(importance.items())[:most][::-1]
     figure = Figure(figsize=(7, 0.32 * len(top) + 1.2), layout="constrained")
     axes = figure.subplots()
     axes.barh([name for name, _ in top], [share for _, share in top], color="#1f6f8b")
-    axes.set(xlabel="share of total gain", title="Feature importance")
+    axes.set(xlabel=f"share of total {of}", title="Feature importance")
     return figure

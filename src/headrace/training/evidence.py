@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from headrace.spec.gate import Metric
 from headrace.spec.kinds import Kind
+from headrace.training.learners.protocol import Fitted
 from headrace.training.quality import FeatureFacts
 from headrace.training.resample import Interval
 from headrace.training.task import BINARY, Task
-
-if TYPE_CHECKING:
-    import xgboost as xgb
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Champion:
     """The model in service, loaded."""
 
     version: int
-    booster: xgb.Booster
+    fitted: Fitted
     features: tuple[str, ...]
     tested_from: datetime | None
     """T of the first row that it was not trained on (UTC); None where its run does not say."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.spec.kinds import objective_of
+from headrace.training.calibration import answers, carried
 from headrace.training.dataset import GROUP
-from headrace.training.folds import newest_share
+from headrace.training.folds import Fold, newest_share
 from headrace.training.task import by_group, group_numbers
 
 if TYPE_CHECKING:
@@ -81,6 +82,18 @@ def rounds_that_gain(
     share: float, metric: str,
 ) -> int:  # fmt: skip
     """After how many rounds (1 to ``most``) the metric on the newest ``share`` of the rows no longer gets better."""
+    booster, _ = newest_model(
+        rows, features=features, label=label, parameters=parameters, most=most, seed=seed, patience=patience, share=share,
+        metric=metric,
+    )  # fmt: skip
+    return booster.best_iteration + 1
+
+
+def newest_model(
+    rows: pa.Table, *, features: Sequence[str], label: str, parameters: Mapping[str, Any], most: int, seed: int, patience: int,
+    share: float, metric: str,
+) -> tuple[xgb.Booster, Fold]:  # fmt: skip
+    """A model of the older rows that stopped where it gained no more on the newest ``share``, and which rows were which."""
     import xgboost as xgb
 
     fold, bins = newest_share(rows, share=share), max_bin(parameters)
@@ -90,7 +103,7 @@ def rounds_that_gain(
     booster = xgb.train(
         watched, train, num_boost_round=most, evals=[(newest, "newest")], early_stopping_rounds=patience, verbose_eval=False
     )  # fmt: skip
-    return booster.best_iteration + 1
+    return booster, fold
 
 
 def matrix(
@@ -118,10 +131,20 @@ def max_bin(parameters: Mapping[str, Any]) -> int:
 
 
 def predict(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> np.ndarray:
-    """One ``float32`` per row, the probability of a positive outcome or a number; of several classes a column for each."""
+    """One ``float32`` per row, the probability of a positive outcome (calibrated, if the Booster is) or a number.
+
+    Of several classes a column for each.
+    """
     import xgboost as xgb
 
-    return booster.predict(xgb.DMatrix(rows.select(list(features))))
+    return answers(booster, xgb.DMatrix(rows.select(list(features))))
+
+
+def uncalibrated(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> np.ndarray | None:
+    """What a Booster that carries a calibration predicts without it; None of one that carries none."""
+    import xgboost as xgb
+
+    return None if carried(booster) is None else booster.predict(xgb.DMatrix(rows.select(list(features))))
 
 
 def importance(booster: xgb.Booster) -> dict[str, float]:

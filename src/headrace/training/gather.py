@@ -14,7 +14,7 @@ from headrace.spec.gate import Gate, Metric
 from headrace.spec.section import seconds
 from headrace.training import evaluate
 from headrace.training.evidence import Champion, Evidence, Rival, Segment
-from headrace.training.fit import predict
+from headrace.training.learners.protocol import Fitted
 from headrace.training.quality import column, feature_facts
 from headrace.training.resample import UNKNOWN, Interval, gain, interval
 from headrace.training.segments import segments
@@ -23,7 +23,8 @@ from headrace.training.truth import Truth, truth_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import xgboost as xgb
+
+    from headrace.training.apart import Apart
 
 LATENCY_ROWS, _LATENCY_TRIES = 1000, 9
 LEAST_STRETCHES = 10
@@ -32,10 +33,10 @@ LEAST_STRETCHES = 10
 
 def gather(
     gate: Gate,
-    booster: xgb.Booster,
+    fitted: Fitted,
     *,
     features: Sequence[str],
-    train: pa.Table,
+    train: pa.Table | Apart,
     test: pa.Table,
     champion: Champion | None,
     seed: int,
@@ -47,13 +48,13 @@ def gather(
     ``seen``: the test rows as the champion sees them, where its vocabularies are others. ``task``: what the challenger learned.
     """
     truth = truth_of(test, task)
-    ours = truth.aligned(predict(booster, test, features=features), task.classes)
+    ours = truth.aligned(fitted.predict(test, features=features), task.classes)
     fair, lacking, theirs = np.ones(test.num_rows, dtype=bool), (), None
     if champion is not None:
         fair = truth.whole(_untrained(test, champion))
         lacking = tuple(name for name in champion.features if name not in test.column_names)
         if not lacking and champion.task.kind == task.kind:
-            found = predict(champion.booster, test if seen is None else seen, features=champion.features)
+            found = champion.fitted.predict(test if seen is None else seen, features=champion.features)
             theirs = truth.aligned(found, champion.task.classes)
     both = _Answers(gate, seed, truth, ours, theirs, _stretches(test, gate))
     calibrated = truth.calibration(ours)
@@ -63,14 +64,14 @@ def gather(
         both.metrics(),
         feature_facts(train, test, features=features, outcomes=truth.outcomes),
         math.nan if calibrated is None else evaluate.calibration_error(*calibrated),
-        None if gate.latency_ms is None else latency_ms(booster, test, features=features),
+        None if gate.latency_ms is None else latency_ms(fitted, test, features=features),
         None if champion is None else both.where(fair).rival(champion, lacking=lacking),
         tuple(_segments(both, test, fair)),
         task.kind,
     )
 
 
-def latency_ms(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> float:
+def latency_ms(fitted: Fitted, rows: pa.Table, *, features: Sequence[str]) -> float:
     """Median wall time to predict 1,000 rows, in milliseconds; the first try is not counted."""
     import pyarrow as pa
 
@@ -78,7 +79,7 @@ def latency_ms(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str])
     taken: list[float] = []
     for _ in range(_LATENCY_TRIES + 1):
         begun = time.perf_counter()
-        predict(booster, chosen, features=features)
+        fitted.predict(chosen, features=features)
         taken.append(1000 * (time.perf_counter() - begun))
     return float(np.median(taken[1:]))
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from headrace.lake.layout import Layout
+from headrace.spec.learners import BOOSTING
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training import evaluate, registry
@@ -18,17 +19,21 @@ from headrace.training.chosen import as_seen_by
 from headrace.training.dataset import Dataset
 from headrace.training.decide import GATE, settle
 from headrace.training.evidence import Champion, Evidence
-from headrace.training.fit import importance, predict
+from headrace.training.fit import uncalibrated
 from headrace.training.gate import Check, Verdict, judge
 from headrace.training.gather import gather
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.checked import importance_of
+from headrace.training.learners.protocol import Fitted
 from headrace.training.page import Picture, as_html, as_markdown
 from headrace.training.task import BINARY, Task
 from headrace.training.truth import truth_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import xgboost as xgb
     from pyspark.sql import SparkSession
+
+    from headrace.training.apart import Apart
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class Challenger:
 
     version: int
     run_id: str
-    booster: xgb.Booster
-    train: pa.Table
+    fitted: Fitted
+    train: pa.Table | Apart
     test: pa.Table
     tested_from: datetime
     content_hash: str
@@ -60,7 +65,7 @@ def decide(spark: SparkSession, pipeline: Pipeline, dataset: Dataset, challenger
         champion, challenger.test, spark=spark, pipeline=pipeline, encoded_with=dataset.vocabularies
     )  # fmt: skip
     evidence = gather(
-        model.gate, challenger.booster, features=dataset.features, train=challenger.train, test=challenger.test,
+        model.gate, challenger.fitted, features=dataset.features, train=challenger.train, test=challenger.test,
         champion=champion, seed=model.seed, seen=seen, task=challenger.task,
     )  # fmt: skip
     verdict = _unmoved(model, champion, judge(model.gate, evidence))
@@ -89,13 +94,22 @@ def _log_card(
     import mlflow
 
     truth = truth_of(challenger.test, challenger.task)
-    answers = predict(challenger.booster, challenger.test, features=dataset.features)
+    answers = challenger.fitted.predict(challenger.test, features=dataset.features)
     calibrated = truth.calibration(truth.aligned(answers, challenger.task.classes))
-    share = importance(challenger.booster)
+    fitted, model = challenger.fitted, pipeline.spec.model
+    assert model is not None
+    share = importance_of(fitted)
+    raw = (
+        uncalibrated(fitted.booster, challenger.test, features=dataset.features)
+        if isinstance(fitted, Boosted)
+        else None
+    )
+    pictured = evaluate.importance_plot(share, of="gain" if model.learner == BOOSTING else "weight")
     card = Card(
         pipeline, challenger.version, challenger.run_id, dataset.as_of, challenger.tested_from, challenger.train.num_rows,
         dataset.excluded, dataset.versions, challenger.content_hash, challenger.code, evidence, verdict, share,
-        None if calibrated is None else evaluate.calibration_plot(*calibrated), evaluate.importance_plot(share),
+        None if calibrated is None else evaluate.calibration_plot(*calibrated, before=raw), pictured,
+        None if raw is None or calibrated is None else evaluate.calibration_error(calibrated[0], raw),
     )  # fmt: skip
     page = list(blocks(card))
     mlflow.log_text(as_markdown(card.title, page), "card.md")
@@ -103,8 +117,7 @@ def _log_card(
     for block in page:
         if isinstance(block, Picture):
             mlflow.log_figure(block.figure, block.file)
-    assert pipeline.spec.model is not None
-    registry.describe_version(pipeline.spec.model.name, challenger.version, card.summary)
+    registry.describe_version(model.name, challenger.version, card.summary)
 
 
 def _as_json(evidence: Evidence, verdict: Verdict) -> dict[str, Any]:

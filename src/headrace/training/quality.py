@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headrace.errors import TrainingError
+from headrace.training.apart import Apart, Seen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,7 @@ class FeatureFacts:
 
 
 def check_trainable(
-    train: pa.Table, test: pa.Table, *, features: Sequence[str], label: str, named: str = "label.positive"
+    train: pa.Table | Apart, test: pa.Table, *, features: Sequence[str], label: str, named: str = "label.positive"
 ) -> None:  # fmt: skip
     """Raise TrainingError where there are no training rows, only one outcome in them or in the test rows, or infinite features.
 
@@ -50,7 +51,7 @@ def check_trainable(
                 f"{remedy}, or ingest more data"
             )
     for name in features:
-        rows = sum(int(np.isinf(column(part, name)).sum()) for part in (train, test))
+        rows = sum(_seen(part, name).infinite for part in (train, test))
         if rows:
             raise TrainingError(
                 f"feature {name!r} is infinite in {rows} rows; guard its expression in features (nullif, least), or add a "
@@ -59,12 +60,12 @@ def check_trainable(
 
 
 def feature_facts(
-    train: pa.Table, test: pa.Table, *, features: Sequence[str], outcomes: Sequence[np.ndarray]
+    train: pa.Table | Apart, test: pa.Table, *, features: Sequence[str], outcomes: Sequence[np.ndarray]
 ) -> tuple[FeatureFacts, ...]:  # fmt: skip
     """The facts of each feature, in this order. ``outcomes``: of each class, whether it is a test row's; none where the label is a
     number, of which no AUC is known.
     """  # fmt: skip
-    return tuple(_facts(name, column(train, name), column(test, name), outcomes) for name in features)
+    return tuple(_facts(name, _seen(train, name), column(test, name), outcomes) for name in features)
 
 
 def column(rows: pa.Table, name: str) -> np.ndarray:
@@ -72,11 +73,18 @@ def column(rows: pa.Table, name: str) -> np.ndarray:
     return rows.column(name).to_numpy().astype(np.float64)
 
 
-def _facts(name: str, train: np.ndarray, test: np.ndarray, outcomes: Sequence[np.ndarray]) -> FeatureFacts:
-    shares = [float(np.isnan(part).mean()) if len(part) else 1.0 for part in (train, test)]
-    constant = len(np.unique(train)) == 1  # NaN equals NaN here
+def _facts(name: str, train: Seen, test: np.ndarray, outcomes: Sequence[np.ndarray]) -> FeatureFacts:
+    missing = max(train.missing, float(np.isnan(test).mean()) if len(test) else 1.0)
     best = max((alone(outcome, test) for outcome in outcomes), default=float("nan"))
-    return FeatureFacts(name, max(shares), max(shares) == 1.0, constant, best)
+    return FeatureFacts(name, missing, missing == 1.0, train.constant, best)
+
+
+def _seen(rows: pa.Table | Apart, name: str) -> Seen:
+    if isinstance(rows, Apart):
+        return rows.features[name]
+    values = column(rows, name)
+    missing = float(np.isnan(values).mean()) if len(values) else 1.0
+    return Seen(missing, len(np.unique(values)) == 1, int(np.isinf(values).sum()))  # NaN equals NaN here
 
 
 def _shown(outcome: object) -> str:

@@ -13,11 +13,15 @@ from headrace.errors import ModelError, NotReproducible
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.parameters.event import Parameters
+from headrace.spec.boosting import Method
 from headrace.spec.features import Features, Label
 from headrace.spec.kinds import kind_of
+from headrace.spec.learners import BOOSTING
+from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import LABEL, Dataset
 from headrace.training.environment import Environment, environment
+from headrace.training.learners.found import Found
 from headrace.training.snapshot import column_hashes, read_snapshot
 from headrace.training.task import Task
 
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
 FILE = "training.json"
 GROWN = "step.json"
 """What a candidate of continuous training has in its place: the step that made it."""
+
+TOLERANCE = 1e-4
+"""Where sums are added by several workers, or on a graphics card: largest difference of a prediction that a rebuild may have, in
+probability, or in the spread of the predictions where they are none."""
 
 
 class Part(BaseModel):
@@ -88,6 +96,13 @@ class Split(Part):
     test_rows: int
 
 
+class Calibrated(Part):
+    """How the calibration was learned: by a method, on the newest share of the training rows."""
+
+    method: Method
+    share: float
+
+
 class Recipe(Part):
     """Everything that a rebuild needs, apart from the rows."""
 
@@ -103,9 +118,17 @@ class Recipe(Part):
     split: Split
     classes: tuple[str, ...] = ()
     """Of several classes: their names, in the order of the label's numbers."""
+    learner: str = BOOSTING
     settings: dict[str, Any]
-    """As XGBoost was given them, ``seed`` and ``nthread`` among them."""
+    """As the learner was given them, ``seed`` among them (of boosting: ``nthread``, too)."""
     rounds: int
+    """Number of trees; 0 where the learner has none."""
+    calibration: Calibrated | None = None
+    """Of what was trained before there was one: none."""
+    workers: int | None = None
+    """Of Spark, that trained; None: the driver did."""
+    tolerance: float | None = None
+    """By how much predictions of a rebuild may differ; None: its bytes are the same."""
     snapshot: Snapshot
     tables: dict[str, Source]
     """The events tables that the rows were computed from, by stream."""
@@ -113,6 +136,7 @@ class Recipe(Part):
     """Those that were taken in, by name."""
     environment: Environment
     booster_sha256: str
+    """Of the registered file, whichever learner's; the name is from when all were Boosters."""
 
     @property
     def task(self) -> Task:
@@ -124,6 +148,16 @@ class Recipe(Part):
                 f"{FILE} of run {self.run_id} names the objective {str(self.settings.get('objective'))[:40]!r}, which no training "
                 "takes; find out who changed it, and train anew"
             ) from None
+
+
+def calibration_of(model: Model) -> Calibrated | None:
+    """What a training of this declaration records of its calibration."""
+    return None if model.calibration is None else Calibrated(method=model.calibration, share=model.newest_share)
+
+
+def tolerance_of(model: Model, *, workers: int | None) -> float | None:
+    """By how much predictions of a rebuild may differ; None where it gives the same bytes."""
+    return TOLERANCE if workers is not None or model.device != "cpu" else None
 
 
 def record(
@@ -139,6 +173,10 @@ def record(
     booster_sha256: str,
     used: Iterable[Parameters] = (),
     classes: tuple[str, ...] = (),
+    calibration: Calibrated | None = None,
+    workers: int | None = None,
+    tolerance: float | None = None,
+    learner: Found,
 ) -> Recipe:
     """Log the recipe to the run that is open, and give it back. ``used``: the published parameters that the training took."""
     import mlflow
@@ -156,12 +194,16 @@ def record(
         label=LABEL,
         split=split,
         classes=classes,
+        learner=learner.name,
         settings=dict(settings),
         rounds=rounds,
+        calibration=calibration,
+        workers=workers,
+        tolerance=tolerance,
         snapshot=snapshot_of(spark, pipeline, run_id=run_id, content=content),
         tables=sources_of(pipeline, dataset.versions),
         parameters={one.name: UsedParameters(version=one.version, sha256=one.sha256) for one in used},
-        environment=environment(),
+        environment=environment(learner),
         booster_sha256=booster_sha256,
     )  # fmt: skip
     mlflow.log_dict(made.model_dump(mode="json"), FILE)

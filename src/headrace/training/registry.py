@@ -1,4 +1,4 @@
-"""MLflow: runs, registered models, aliases. Models are Booster files only, checked against the SHA-256 of their version."""
+"""MLflow: runs, registered models, aliases. Models are files of data only, checked against the SHA-256 of their version."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headrace.connections import Tracking
-from headrace.errors import ModelError
-from headrace.training.model_files import digest, trusted_booster
+from headrace.errors import LearnerError, ModelError
+from headrace.spec.learners import BOOSTING
+from headrace.training.learners.checked import opened
+from headrace.training.learners.found import find
+from headrace.training.learners.protocol import Fitted
+from headrace.training.model_files import digest, trusted_file
 from headrace.training.task import BINARY, Task, from_text
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SHA256, FEATURES, CONTENT = "headrace.model_sha256", "headrace.features", "headrace.content_hash"
-PARAMETERS, TASK = "headrace.parameters", "headrace.task"
+PARAMETERS, TASK, LEARNER = "headrace.parameters", "headrace.task", "headrace.learner"
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -41,10 +45,13 @@ class RegisteredModel:
     version: int
     run_id: str
     features: tuple[str, ...]
-    booster: xgb.Booster
+    fitted: Fitted
     parameters: str = ""
     """Versions of the published parameters that it was trained with (headrace.parameters.used)."""
     task: Task = BINARY
+    learner: str = BOOSTING
+    content: bytes = field(default=b"", repr=False)
+    """Of its file."""
 
 
 def open_tracking(tracking: Tracking) -> str:
@@ -180,25 +187,32 @@ def champion_version(name: str, alias: str) -> int:
 
 
 def load(name: str, *, version: int) -> RegisteredModel:
-    """A registered version. Raises ModelError where its file is not the one that was registered."""
-    import xgboost as xgb
-
+    """A registered version. Raises ModelError where its file is not the one that was registered, LearnerError where its learner is
+    not installed here.
+    """  # fmt: skip
     found = _client().get_model_version(name, str(version))
     what = f"model {name} version {version}"
-    content = trusted_booster(found.source or "", sha256=found.tags.get(SHA256), what=what)
+    try:
+        learner = find(found.tags.get(LEARNER, BOOSTING))
+    except LearnerError as error:
+        raise LearnerError(f"{what}: {error}") from None
+    content = trusted_file(
+        found.source or "", learner=learner.name, file=learner.learner.file, sha256=found.tags.get(SHA256), what=what
+    )  # fmt: skip
     features = found.tags.get(FEATURES)
     if not features:
         raise ModelError(f"{what}: the tag {FEATURES} is gone; move the alias to a version that you trust")
-    booster = xgb.Booster()
-    booster.load_model(bytearray(content))
+    task = from_text(found.tags.get(TASK), what=what)
     return RegisteredModel(
         name,
         version,
         found.run_id or "",
         tuple(features.split(",")),
-        booster,
+        opened(learner, content, task=task),
         found.tags.get(PARAMETERS, ""),
-        from_text(found.tags.get(TASK), what=what),
+        task,
+        learner.name,
+        content,
     )
 
 

@@ -1,4 +1,5 @@
-"""Building a model again from what its training recorded, and holding it against the registered one, byte for byte."""
+"""Building a model again from what its training recorded, and holding it against the registered one: byte for byte, or (trained by
+Spark's workers, or on a graphics card) by its predictions, within the recorded tolerance."""
 
 from __future__ import annotations
 
@@ -7,29 +8,37 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import ModelError, NotReproducible
+from headrace.errors import LearnerError, ModelError, NotReproducible
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.lake.log import read_log
+from headrace.spec.learners import BOOSTING
 from headrace.spec.pipeline import Pipeline
+from headrace.spec.section import size_in_bytes
 from headrace.training import differences
-from headrace.training.differences import Difference
+from headrace.training.device import require_device
+from headrace.training.differences import Difference, apart
+from headrace.training.distributed.again import again_by_workers
 from headrace.training.environment import environment
-from headrace.training.fit import boosted
-from headrace.training.model_files import trusted_booster
+from headrace.training.learn import learn_again
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.checked import opened
+from headrace.training.learners.found import Found, find
+from headrace.training.learners.linear_model import LinearModel
+from headrace.training.learners.protocol import Fitted
+from headrace.training.model_files import trusted_file
 from headrace.training.recipe import Recipe
-from headrace.training.snapshot import column_hashes, content_hash, read_snapshot, to_arrow
+from headrace.training.snapshot import column_hashes, content_hash, read_snapshot, rows_in, to_arrow
 from headrace.training.source import rows_from_tables
 from headrace.training.split import known_before
 from headrace.training.trained import Trained
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import xgboost as xgb
     from pyspark.sql import SparkSession
 
 ERASED, RELEASED_AT, RELEASED_BY = "headrace.erased", "headrace.released_at", "headrace.released_by"
-_NOT = frozenset({"rows", "record", "model file", "bytes"})
+_NOT = frozenset({"rows", "record", "model file", "bytes", "beyond tolerance"})
 """Kinds of a difference that say no; the others explain."""
 
 
@@ -48,6 +57,12 @@ class Reproduction:
     recorded_sha256: str
     rebuilt_sha256: str
     differences: tuple[Difference, ...]
+    workers: int | None = None
+    """Of Spark, that trained again; None: the driver did."""
+    tolerance: float | None = None
+    """None where the bytes must be the same."""
+    apart: float | None = None
+    """With a tolerance: the largest difference of a prediction, as the recipe measures it."""
 
     @property
     def reproduced(self) -> bool:
@@ -57,9 +72,19 @@ class Reproduction:
     @property
     def sentence(self) -> str:
         """The outcome and all that explains it."""
-        same = self.recorded_sha256 == self.rebuilt_sha256
-        begun = f"{self.model} was rebuilt {'byte for byte' if same else 'with other bytes'}"
-        return "; ".join([begun, *(one.sentence for one in self.differences)])
+        return "; ".join([f"{self.model} was rebuilt {self.how}", *(one.sentence for one in self.differences)])
+
+    @property
+    def how(self) -> str:
+        """In which sense it is the same."""
+        if self.tolerance is None:
+            return "byte for byte" if self.recorded_sha256 == self.rebuilt_sha256 else "with other bytes"
+        if self.apart is None:
+            return "and not compared"
+        side = "within" if self.apart <= self.tolerance else "beyond"
+        return (
+            f"{side} the tolerance of {self.tolerance:g} (the largest difference of a prediction is {self.apart:.3g})"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -86,6 +111,7 @@ def reproduce(
     ``pipeline`` says where the lake is now; without it, it is where it was. Writes nothing. Raises NotReproducible where the rows
     are gone: erased, released, or beyond the retention of older versions.
     """
+    learner = _learner(trained, recipe)
     session, partitions = _session(spark, partitions)
     path = Layout(pipeline.spec.lake.root).snapshot(recipe.run_id) if pipeline else recipe.snapshot.path
     require_rows(spark, trained, path)
@@ -99,46 +125,73 @@ def reproduce(
     content = content_hash(rows)
     if content != recipe.snapshot.content:
         found += differences.row_differences(recipe, content=content, columns=column_hashes(rows), where=where)
-    table = to_arrow(rows)
-    train = known_before(table, recipe.split.cut)
-    notify(f"training on {train.num_rows:,} rows again")
-    settings = recipe.settings if threads is None else {**recipe.settings, "nthread": threads}
-    booster = boosted(
-        recipe.task.numbered(train), features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds
-    )  # fmt: skip
-    rebuilt = hashlib.sha256(bytes(booster.save_raw("ubj"))).hexdigest()
+    boosting = recipe.learner == BOOSTING
+    settings = {**recipe.settings, "nthread": threads} if threads and boosting else recipe.settings
+    require_device(recipe.settings.get("device", "cpu"))
+    if recipe.workers is None:
+        table = to_arrow(rows)
+        train = known_before(table, recipe.split.cut)
+        count = table.num_rows
+        notify(f"training on {train.num_rows:,} rows again")
+        fitted = learn_again(train, recipe, found=learner, settings=settings, spark=session)
+    else:
+        notify(f"training by {recipe.workers} workers again")
+        booster, train, table = again_by_workers(session, rows, recipe, settings=settings, limit=_memory(pipeline))
+        fitted, count = Boosted(booster), rows_in(content)
+    rebuilt = hashlib.sha256(fitted.to_bytes()).hexdigest()
     done = Reproduction(
-        run_id=recipe.run_id, model=trained.name, rows=table.num_rows, train_rows=train.num_rows,
-        threads=int(settings["nthread"]), partitions=partitions, source="tables" if from_source else "snapshot",
+        run_id=recipe.run_id, model=trained.name, rows=count, train_rows=train.num_rows,
+        threads=int(settings["nthread"]) if boosting else 1, partitions=partitions, source="tables" if from_source else "snapshot",
         recorded_sha256=recipe.booster_sha256, rebuilt_sha256=rebuilt, differences=tuple(found),
+        workers=recipe.workers, tolerance=recipe.tolerance,
     )  # fmt: skip
-    return replace(done, differences=(*done.differences, *_compared(done, trained, recipe, booster, table)))
+    return _compared(done, trained, recipe, fitted, table, learner=learner)
+
+
+def _memory(pipeline: Pipeline | None) -> int:
+    """Bytes that test rows may take on the driver."""
+    model = pipeline.spec.model if pipeline else None
+    return size_in_bytes("4g") if model is None else model.memory_bytes
 
 
 def _compared(
-    done: Reproduction, trained: Trained, recipe: Recipe, booster: xgb.Booster, rows: pa.Table
-) -> list[Difference]:
-    import xgboost as xgb
-
-    found = list[Difference]()
-    stored: bytes | None = None
+    done: Reproduction, trained: Trained, recipe: Recipe, rebuilt: Fitted, rows: pa.Table, *, learner: Found
+) -> Reproduction:
+    """The outcome with all that differs between the registered model and this one, on ``rows``."""
+    found, stored = list(done.differences), b""
     if trained.source:
         try:
-            stored = trusted_booster(trained.source, sha256=recipe.booster_sha256, what=trained.name)
+            stored = trusted_file(
+                trained.source, learner=learner.name, file=learner.learner.file, sha256=recipe.booster_sha256, what=trained.name
+            )  # fmt: skip
         except ModelError as error:
             found.append(Difference("model file", str(error)))
-    if done.rebuilt_sha256 == done.recorded_sha256:
-        return found
-    found.append(
-        Difference("bytes", f"the SHA-256 was {done.recorded_sha256}, and is {done.rebuilt_sha256} now")
-    )  # fmt: skip
-    found += (Difference("environment", one) for one in recipe.environment.changes_to(environment()))
-    if stored is not None:
-        registered = xgb.Booster()
-        registered.load_model(bytearray(stored))
-        found += differences.booster_differences(registered, booster)
-        found.append(differences.prediction_difference(registered, booster, rows, features=recipe.features))
-    return found
+    registered = opened(learner, stored, task=recipe.task) if stored else None
+    if recipe.tolerance is not None:
+        between = None if registered is None else apart(registered, rebuilt, rows, recipe)
+        done = replace(done, apart=between)
+        found += differences.beyond(between, tolerance=recipe.tolerance, model=trained.name)
+    elif done.rebuilt_sha256 != done.recorded_sha256:
+        found.append(
+            Difference("bytes", f"the SHA-256 was {done.recorded_sha256}, and is {done.rebuilt_sha256} now")
+        )  # fmt: skip
+    if done.rebuilt_sha256 != done.recorded_sha256:
+        found += (Difference("environment", one) for one in recipe.environment.changes_to(environment(learner)))
+        if isinstance(registered, Boosted) and isinstance(rebuilt, Boosted):
+            found += differences.booster_differences(registered.booster, rebuilt.booster)
+        if isinstance(registered, LinearModel) and isinstance(rebuilt, LinearModel):
+            found += differences.linear_differences(registered, rebuilt)
+        if registered is not None:
+            found.append(differences.prediction_difference(registered, rebuilt, rows, features=recipe.features))
+    return replace(done, differences=tuple(found))
+
+
+def _learner(trained: Trained, recipe: Recipe) -> Found:
+    """The learner that a recipe names. Raises NotReproducible where it is not here."""
+    try:
+        return find(recipe.learner)
+    except LearnerError as error:
+        raise NotReproducible(f"{trained.name} can't be rebuilt: {error}") from None
 
 
 def require_rows(spark: SparkSession, trained: Trained, path: str) -> None:

@@ -13,18 +13,27 @@ from typing import TYPE_CHECKING
 from headrace.connections import Broker, Tracking
 from headrace.errors import ModelError, TrainingError
 from headrace.lake.layout import Layout
+from headrace.spec.learners import BOOSTING
 from headrace.spec.pipeline import Pipeline
 from headrace.training import recipe, registry
 from headrace.training.chosen import choose
 from headrace.training.dataset import LABEL, Dataset, build_dataset
-from headrace.training.fit import fit, importance, predict, rounds_for, settings
+from headrace.training.device import require_device
+from headrace.training.distributed.train import DISTRIBUTED
 from headrace.training.gate import Verdict
+from headrace.training.grow import split_rows
 from headrace.training.grown import StepTold, record_grown
 from headrace.training.judgement import Challenger, decide
+from headrace.training.learn import learn, learner_of
+from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.checked import importance_of
+from headrace.training.learners.found import Found, find
+from headrace.training.learners.protocol import Fitted
 from headrace.training.memory import PeakMemory, require_room
+from headrace.training.model_log import log_fitted
 from headrace.training.quality import check_trainable
 from headrace.training.snapshot import content_hash, read_snapshot, rows_in, to_arrow, write_snapshot
-from headrace.training.split import Split, split_at, split_in_time
+from headrace.training.split import Split, split_at
 from headrace.training.task import Task, as_text, task_of
 from headrace.training.truth import truth_of
 
@@ -61,54 +70,52 @@ def train(
     """Train on everything known before ``as_of`` (UTC), log it to MLflow, register it, and promote it if the gate allows.
 
     ``broker``: where the parameters are read that the pipeline file asks for; without one, from their copy in the lake. Raises
-    TrainingError where there is too little data, ModelError where MLflow does not answer, ParametersError as
-    :func:`headrace.training.chosen.choose`.
+    TrainingError where there is too little data, ModelError where MLflow does not answer, LearnerError where a class of one's own
+    fails, ParametersError as :func:`headrace.training.chosen.choose`.
     """
     import mlflow
 
     model = pipeline.spec.model
     if model is None:
         raise TrainingError(f"{pipeline.file} has no section 'model'; add one to train")
-    experiment = registry.open_tracking(tracking)
+    require_device(model.device)
+    found, experiment = learner_of(model), registry.open_tracking(tracking)
     notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")
     chosen = choose(spark, pipeline, broker=broker, as_of=as_of, notify=notify)
     dataset = build_dataset(spark, pipeline, as_of=as_of, vocabularies=chosen.vocabularies)
     parameters, rounds = {**model.parameters, **chosen.settings}, chosen.rounds or model.rounds
     with registry.running(experiment, name=f"{pipeline.name} as of {as_of:%Y-%m-%d}") as run_id:
-        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
+        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id)
         with PeakMemory() as memory:
-            split = split_in_time(to_arrow(rows), share=model.test_share, gate_rows=model.gate.minimum_rows)
+            split = split_rows(
+                spark, rows, model=model, features=dataset.features, total=rows_in(digest), notify=notify
+            )  # fmt: skip
             notify(f"training on {split.train.num_rows:,} rows, testing on the {split.test.num_rows:,} newest")
             named = "label.positive" if model.kind == "binary" else "label.value"
             check_trainable(split.train, split.test, features=dataset.features, label=LABEL, named=named)
             task = task_of(model.kind, split.train, split.test)
-            require_room(
-                rows_in(digest), features=len(dataset.features), classes=len(task.classes), limit=model.memory_bytes
-            )
-            numbered, parameters = task.numbered(split.train), {**parameters, **task.settings}
-            rounds = rounds_for(
-                numbered, features=dataset.features, label=LABEL, model=model, parameters=parameters, rounds=rounds
+            made = learn(
+                split.train, found=found, model=model, features=dataset.features, task=task, parameters=parameters, rounds=rounds,
+                spark=spark,
             )  # fmt: skip
-            booster = fit(
-                numbered, features=dataset.features, label=LABEL, parameters=parameters, rounds=rounds, seed=model.seed
-            )  # fmt: skip
-        mlflow.log_metrics({**memory.figures(), "rounds_trained": rounds})
+        mlflow.log_metrics({**memory.figures(), **made.figures})
         _log_data(pipeline, dataset, split, path=path, digest=digest)
-        measured = _log_evaluation(booster, split, dataset, task)
-        mlflow.log_params(
-            {"rounds": rounds, "seed": model.seed, **{f"xgb.{k}": v for k, v in parameters.items()}, **chosen.versions}
-        )
+        measured = _log_evaluation(made.fitted, split, dataset, task)
+        mlflow.log_params({**made.parameters, **chosen.versions})
+        if made.workers is not None:
+            mlflow.set_tag(DISTRIBUTED, f"{made.workers} workers")
         mlflow.set_tag(registry.PARAMETERS, chosen.tag)
         example = split.train.select(list(dataset.features)).slice(0, EXAMPLE_ROWS)
-        uri, sha256 = registry.log_booster(booster, example=example)
+        uri, sha256 = log_fitted(made.fitted, found, example=example)
         recipe.record(
             spark, pipeline, dataset, run_id=run_id, split=_told(split, share=model.test_share),
-            settings=settings(parameters, seed=model.seed), rounds=rounds, content=digest, booster_sha256=sha256, used=chosen.used,
-            classes=task.classes,
+            settings=made.settings, rounds=made.rounds, content=digest, booster_sha256=sha256, used=chosen.used,
+            classes=task.classes, learner=found, calibration=recipe.calibration_of(model), workers=made.workers,
+            tolerance=recipe.tolerance_of(model, workers=made.workers),
         )  # fmt: skip
         return _judged(
-            spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=sha256, content=digest,
-            parameters=chosen.tag, measured=measured,
+            spark, pipeline, dataset, split, made.fitted, found=found, task=task, run_id=run_id, uri=uri, sha256=sha256,
+            content=digest, parameters=chosen.tag, measured=measured,
         )  # fmt: skip
 
 
@@ -151,14 +158,14 @@ def _log_data(pipeline: Pipeline, dataset: Dataset, split: Split, *, path: str, 
     mlflow.log_param("test_from", split.cut.isoformat())
 
 
-def _log_evaluation(booster: xgb.Booster, split: Split, dataset: Dataset, task: Task) -> dict[str, float]:
+def _log_evaluation(fitted: Fitted, split: Split, dataset: Dataset, task: Task) -> dict[str, float]:
     import mlflow
 
     truth = truth_of(split.test, task)
-    answers = predict(booster, split.test, features=dataset.features)
+    answers = fitted.predict(split.test, features=dataset.features)
     measured: dict[str, float] = {**truth.metrics(truth.aligned(answers, task.classes))}
     mlflow.log_metrics({f"test_{name}": value for name, value in measured.items()})
-    mlflow.log_dict(importance(booster), "importance.json")
+    mlflow.log_dict(importance_of(fitted), "importance.json")
     return measured
 
 
@@ -193,12 +200,13 @@ def judge_grown(
     model = pipeline.spec.model
     assert model is not None
     with registry.running(experiment, name=name) as run_id:
-        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id, limit=model.memory_bytes)
+        path, rows, digest = _held(spark, pipeline, dataset, run_id=run_id)
+        require_room(rows_in(digest), features=len(dataset.features), limit=model.memory_bytes)
         split = split_at(to_arrow(rows), step.as_of)
         check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
         task = task_of(model.kind, split.train, split.test)
         _log_data(pipeline, dataset, split, path=path, digest=digest)
-        measured = _log_evaluation(booster, split, dataset, task)
+        measured = _log_evaluation(Boosted(booster), split, dataset, task)
         mlflow.log_params({"rounds": booster.num_boosted_rounds(), "seed": model.seed})
         record_grown(spark, pipeline, dataset, run_id=run_id, step=step, content=digest)
         mlflow.set_tags({registry.PARAMETERS: step.parameters, **tags})
@@ -209,21 +217,17 @@ def judge_grown(
                 f"MLflow's file of {name} is not the Booster of that step; was XGBoost exchanged meanwhile?"
             )
         return _judged(
-            spark, pipeline, dataset, split, booster, task=task, run_id=run_id, uri=uri, sha256=logged, content=digest,
-            parameters=step.parameters, measured=measured, tags=tags,
+            spark, pipeline, dataset, split, Boosted(booster), found=find(BOOSTING), task=task, run_id=run_id, uri=uri,
+            sha256=logged, content=digest, parameters=step.parameters, measured=measured, tags=tags,
         )  # fmt: skip
 
 
-def _held(
-    spark: SparkSession, pipeline: Pipeline, dataset: Dataset, *, run_id: str, limit: int
-) -> tuple[str, DataFrame, str]:
-    """The snapshot of a run: its path, its rows, their hash. Raises TrainingError where ``limit`` bytes can't hold them."""
+def _held(spark: SparkSession, pipeline: Pipeline, dataset: Dataset, *, run_id: str) -> tuple[str, DataFrame, str]:
+    """The snapshot of a run: its path, its rows, their hash."""
     path = Layout(pipeline.spec.lake.root).snapshot(run_id)
     write_snapshot(dataset.frame, path)
     rows = read_snapshot(spark, path)
-    digest = content_hash(rows)
-    require_room(rows_in(digest), features=len(dataset.features), limit=limit)
-    return path, rows, digest
+    return path, rows, content_hash(rows)
 
 
 def _judged(
@@ -231,8 +235,9 @@ def _judged(
     pipeline: Pipeline,
     dataset: Dataset,
     split: Split,
-    booster: xgb.Booster,
+    fitted: Fitted,
     *,
+    found: Found,
     task: Task,
     run_id: str,
     uri: str,
@@ -242,14 +247,14 @@ def _judged(
     measured: dict[str, float],
     tags: Mapping[str, str] = MappingProxyType({}),
 ) -> Training:
-    """Register a logged Booster as a version, with ``tags`` besides those that each has, and let the gate decide."""
+    """Register a logged model as a version, with ``tags`` besides those that each has, and let the gate decide."""
     model = pipeline.spec.model
     assert model is not None
     said = {registry.SHA256: sha256, registry.FEATURES: ",".join(dataset.features), registry.CONTENT: content}
-    said |= {registry.PARAMETERS: parameters, registry.TASK: as_text(task), **tags}
+    said |= {registry.PARAMETERS: parameters, registry.TASK: as_text(task), registry.LEARNER: found.name, **tags}
     version = registry.register(model.name, model_uri=uri, run_id=run_id, tags=said)
     challenger = Challenger(
-        version, run_id, booster, split.train, split.test, split.cut, content, _code_commit(), task
+        version, run_id, fitted, split.train, split.test, split.cut, content, _code_commit(), task
     )  # fmt: skip
     verdict = decide(spark, pipeline, dataset, challenger)
     return Training(

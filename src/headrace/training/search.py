@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.connections import Broker, Tracking
-from headrace.errors import TrainingError
+from headrace.errors import SpecError, TrainingError
 from headrace.lake import delta
 from headrace.lake.layout import Layout
 from headrace.parameters import publish
 from headrace.parameters.event import HYPERPARAMETERS
+from headrace.spec.learners import BOOSTING
 from headrace.spec.model import Model
 from headrace.spec.pipeline import Pipeline
 from headrace.training import registry, search_runs
@@ -90,6 +91,10 @@ def search(
     model = pipeline.spec.model
     if model is None:
         raise TrainingError(f"{pipeline.file} has no section 'model'; add one to search its parameters")
+    if model.learner != BOOSTING:
+        raise SpecError(
+            f"headrace search tries parameters of boosting, and the learner is {model.learner}; write learner: boosting"
+        )
     stop, trials = stop or threading.Event(), trials or model.search.trials
     experiment = registry.open_tracking(tracking)
     notify(f"reading what was known before {as_of:%Y-%m-%d %H:%M} UTC")

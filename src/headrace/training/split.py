@@ -14,15 +14,26 @@ from headrace.training.dataset import GROUP, LABEL_KNOWN_AT
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from headrace.training.apart import Apart
+
 
 @dataclass(frozen=True)
 class Split:
     """The rows that train and those that test."""
 
-    train: pa.Table
+    train: pa.Table | Apart
     test: pa.Table
     cut: datetime
     """T of the first test row."""
+
+
+def require_gate_rows(rows: int, gate_rows: int) -> None:
+    """Raise TrainingError where there are fewer rows than twice ``gate_rows``."""
+    if rows < 2 * gate_rows:
+        raise TrainingError(
+            f"only {rows} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice): ingest more "
+            "data, choose a later --as-of, or set fewer minimum_rows"
+        )
 
 
 def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
@@ -37,11 +48,7 @@ def split_in_time(rows: pa.Table, *, share: float, gate_rows: int) -> Split:
     pc: Any = compute
 
     at = np.sort(rows.column("at").to_numpy())
-    if len(at) < 2 * gate_rows:
-        raise TrainingError(
-            f"only {len(at)} labelled rows; at least {2 * gate_rows} are needed (model.gate.minimum_rows twice): ingest more "
-            "data, choose a later --as-of, or set fewer minimum_rows"
-        )
+    require_gate_rows(len(at), gate_rows)
     cut = pa.scalar(at[int(len(at) * (1 - share))]).cast(rows.schema.field("at").type)
     split = split_at(rows, cut.as_py())
     if GROUP not in rows.column_names:

@@ -15,6 +15,8 @@ from headrace.training.dataset import GROUP, LABEL
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from headrace.training.apart import Apart
+
 MOST_CLASSES = 100
 _MOST_CHARACTERS = 4000
 """Of all their names as JSON: MLflow keeps them in a tag."""
@@ -50,7 +52,7 @@ BINARY = Task()
 """A condition: what a model without a word of it learned."""
 
 
-def task_of(kind: Kind, train: pa.Table, test: pa.Table) -> Task:
+def task_of(kind: Kind, train: pa.Table | Apart, test: pa.Table) -> Task:
     """The task that the training rows give. Raises TrainingError where the labels are none of this kind."""
     import pyarrow as pa
 
@@ -114,7 +116,7 @@ def by_group(rows: pa.Table) -> pa.Table:
     return rows.take(np.argsort(group_numbers(rows), kind="stable"))
 
 
-def _classes(train: pa.Table) -> tuple[str, ...]:
+def _classes(train: pa.Table | Apart) -> tuple[str, ...]:
     found = tuple(sorted(set(train.column(LABEL).to_pylist())))
     if len(found) > MOST_CLASSES or len(json.dumps(found)) > _MOST_CHARACTERS:
         raise TrainingError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ModelError
+from headrace.training.calibration import carried
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,9 @@ def moved(before: bytes, rows: xgb.DMatrix, *, settings: Mapping[str, Any]) -> b
 
 
 def require_growable(booster: xgb.Booster, *, what: str) -> None:
-    """Raise ModelError where a Booster is not one of single trees for outcomes of two classes."""
+    """Raise ModelError where a Booster is not one of single trees for outcomes of two classes, or carries a calibration."""
+    if carried(booster) is not None:
+        raise ModelError(f"{what} can't be gone on with: it carries a calibration, which is wrong once trees are added")
     told = json.loads(booster.save_config())["learner"]
     objective, kind = str(told["objective"]["name"]), str(told["gradient_booster"]["name"])
     if (

@@ -12,6 +12,7 @@ from headrace.training import registry
 from headrace.training.champion import current_champion
 from headrace.training.continuous.boost import require_growable
 from headrace.training.continuous.rows import Position
+from headrace.training.learners.boosting import Boosted
 
 CONSUMED = "headrace.consumed"
 """Tag of a candidate's run: versions of the events tables (JSON) that its step consumed; its snapshot is of later ones."""
@@ -46,14 +47,18 @@ def find_origin(
     if champion.tested_from is None:
         notify(f"nothing says on which rows the champion, {name}, was trained; beginning from nothing")
         return Origin()
+    if not isinstance(champion.fitted, Boosted):
+        notify(f"the champion, {name}, has no trees: another learner made it; beginning from nothing")
+        return Origin()
+    booster = champion.fitted.booster
     try:
-        require_growable(champion.booster, what=f"the champion, {name},")
+        require_growable(booster, what=f"the champion, {name},")
     except ModelError as error:
         notify(f"{error}; beginning from nothing")
         return Origin()
     run = registry.load(model.name, version=champion.version).run_id
     return Origin(
-        name, bytes(champion.booster.save_raw("ubj")), champion.booster.num_boosted_rounds(),
+        name, champion.fitted.to_bytes(), booster.num_boosted_rounds(),
         Position(_versions(run, streams), champion.tested_from), champion.parameters,
     )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Training by Spark's workers: for more rows than the driver holds."""
