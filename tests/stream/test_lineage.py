@@ -110,6 +110,7 @@ def test_parameters_and_a_search_tell_what_they_were_made_of(rides: Rides, tmp_p
     shutil.copytree(rides.pipeline.folder, tmp_path / "p")
     file = tmp_path / "p" / "pipeline.yaml"
     text = file.read_text().replace(str(rides.pipeline.folder), str(tmp_path / "p")).replace("rides\n", "told\n", 1)
+    text = text.replace("  rounds: 20\n", "  rounds: 20\n  search: {folds: 2}\n")
     file.write_text(f"{text}parameters: {{statistics: true}}\n")
     events, lake = tmp_path / "p" / "told" / "events.jsonl", tmp_path / "p" / "lake"
     headrace("parameters", str(tmp_path / "p"), "--as-of", CUT.isoformat())
