@@ -111,7 +111,7 @@ def test_more_rows_than_fit_are_refused_in_one_sentence() -> None:
     require_room(1000, features=20, limit=memory_needed(1000, features=20))
     with pytest.raises(
         TrainingError,
-        match=r"^10,000,000 rows of 50 features are likely to need 22\.\d GiB on the driver, and model.memory allows 4.0; raise",
+        match=r"^10,000,000 rows of 50 features are likely to need 50\.\d GiB on the driver, and model.memory allows 4.0; raise",
     ):
         require_room(10_000_000, features=50, limit=model().memory_bytes)
     with pytest.raises(TrainingError, match=r"1,000,000 rows of 50 features and 100 classes are likely to need"):

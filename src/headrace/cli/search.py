@@ -57,6 +57,7 @@ def search(
         )  # fmt: skip
         if found is None:
             raise KeyboardInterrupt
+        shown.done()
         winner = read_table(spark, loaded).version(HYPERPARAMETERS, found.version)
         told.published([winner], bootstrap=broker.bootstrap)
     print(json.dumps({**asdict(found), "best": round(found.best, 6)}))
@@ -77,6 +78,10 @@ class _Shown(AbstractContextManager["_Shown"]):
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+
+    def done(self) -> None:
+        """All trials are."""
+        self._bars.update(self._task, completed=self._bars.tasks[self._task].total, description="searched")
 
     def tell(self, stand: Stand) -> None:
         """Take in how it stands now."""

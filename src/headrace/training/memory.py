@@ -13,9 +13,10 @@ from headrace.errors import TrainingError
 if TYPE_CHECKING:
     from types import TracebackType
 
-BYTES_PER_VALUE = 40
+BYTES_PER_VALUE = 100
 """Of a feature's value at the peak: Arrow holds 8, Spark's JVM sends it in batches, which are held there and here while the table
-is put together, and XGBoost keeps a copy. An estimate."""
+is put together, and XGBoost keeps a copy. bench/training.py measured 60 to 100; besides, the JVM's heap grows into what
+``--driver-memory`` allows it, which is not counted."""
 BYTES_PER_ROW = 400
 """Of a row's id, times and label, and of its gradients."""
 BYTES_PER_CLASS = 24
