@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost as xgb
+from accepted import schema, write_accepted
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -64,11 +65,6 @@ model:
 """
 
 
-def schema(**columns: str) -> str:
-    fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in columns.items()]
-    return json.dumps({"type": "struct", "fields": fields})
-
-
 @pytest.fixture(scope="module")
 def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with a trip every hour, some without a speed, whose outcomes follow size and speed but for chance."""
@@ -77,27 +73,12 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     ids = [f"t{hour}" for hour in range(ROWS)]
     asked = [START + timedelta(hours=hour) for hour in range(ROWS)]
     seen = pa.array(np.where(chance.random(ROWS) < 0.1, np.nan, speed), from_pandas=True)
-    _write(spark, folder, "asked", known_at=asked, trip=ids, size=size, speed=seen)
+    write_accepted(spark, folder, "asked", known_at=asked, trip=ids, size=size, speed=seen)
     late = (chance.random(ROWS) < 1 / (1 + np.exp(1.5 - size - speed))).astype(int)
     minutes = 30 + 10 * size + 5 * speed + 2 * noise
     told = [at + timedelta(hours=5) for at in asked]
-    _write(spark, folder, "told", known_at=told, trip=ids, late=late, minutes=minutes)
+    write_accepted(spark, folder, "told", known_at=told, trip=ids, late=late, minutes=minutes)
     return folder
-
-
-def _write(spark: SparkSession, folder: Path, stream: str, *, known_at: list[datetime], **columns: Any) -> None:
-    moments = pa.array(known_at, pa.timestamp("us", "UTC"))
-    table = pa.table(
-        {
-            **columns,
-            "known_at": moments,
-            "verdict": ["accepted"] * len(known_at),
-            "kafka_partition": pa.array([0] * len(known_at), pa.int32()),
-            "kafka_offset": pa.array(range(len(known_at)), pa.int64()),
-            "kafka_timestamp": moments,
-        }
-    )
-    spark.createDataFrame(table).write.format("delta").partitionBy("verdict").save(f"{folder}/lake/events/{stream}")
 
 
 def pipeline(folder: Path, name: str, model: str, *, label: str = "positive: late = 1") -> Pipeline:

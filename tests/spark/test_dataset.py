@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from accepted import schema
 from pyspark.sql import SparkSession
 
 from headrace.errors import TrainingError
@@ -39,11 +39,6 @@ label:
     cancelled: kind = 'cancelled'
     diverted: kind = 'diverted'
 """
-
-
-def schema(**columns: str) -> str:
-    fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in columns.items()]
-    return json.dumps({"type": "struct", "fields": fields})
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import pyarrow as pa
 import pytest
+from accepted import schema, write_accepted
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from sklearn.metrics import roc_auc_score
@@ -70,11 +70,6 @@ TELLS = {"imbalanced": "rare", "regression": "minutes", "multiclass": "kind", "r
 COLUMNS = {"rare": "integer", "minutes": "double", "kind": "string", "relevant": "integer"}
 
 
-def schema(**columns: str) -> str:
-    fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in columns.items()]
-    return json.dumps({"type": "struct", "fields": fields})
-
-
 @pytest.fixture(scope="module")
 def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with a trip every hour, whose outcomes follow size and speed but for chance, and the same outcomes shuffled."""
@@ -92,26 +87,11 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     outcomes |= {f"{name}_shuffled": chance.permutation(column) for name, column in outcomes.items()}
     ids = [f"t{hour}" for hour in range(ROWS)]
     asked = [START + timedelta(hours=hour) for hour in range(ROWS)]
-    _write(spark, folder, "asked", known_at=asked, trip=ids, size=size, speed=speed)
+    write_accepted(spark, folder, "asked", known_at=asked, trip=ids, size=size, speed=speed)
     told = [at + timedelta(hours=5) for at in asked]
     shops = [f"shop {hour // 8}" for hour in range(ROWS)]
-    _write(spark, folder, "told", known_at=told, trip=ids, shop=shops, **outcomes)
+    write_accepted(spark, folder, "told", known_at=told, trip=ids, shop=shops, **outcomes)
     return folder
-
-
-def _write(spark: SparkSession, folder: Path, stream: str, *, known_at: list[datetime], **columns: Any) -> None:
-    moments = pa.array(known_at, pa.timestamp("us", "UTC"))
-    table = pa.table(
-        {
-            **columns,
-            "known_at": moments,
-            "verdict": ["accepted"] * len(known_at),
-            "kafka_partition": pa.array([0] * len(known_at), pa.int32()),
-            "kafka_offset": pa.array(range(len(known_at)), pa.int64()),
-            "kafka_timestamp": moments,
-        }
-    )
-    spark.createDataFrame(table).write.format("delta").partitionBy("verdict").save(f"{folder}/lake/events/{stream}")
 
 
 def pipeline(folder: Path, kind: str, *, name: str = "", label: str = "") -> Pipeline:

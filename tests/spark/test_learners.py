@@ -12,6 +12,7 @@ import mlflow
 import numpy as np
 import pyarrow as pa
 import pytest
+from accepted import write_accepted
 from own_learner import example, importable, install
 from pyspark.errors import PythonException
 from pyspark.sql import Row, SparkSession
@@ -138,19 +139,9 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     ids, asked = [f"t{hour}" for hour in range(ROWS)], [START + timedelta(hours=hour) for hour in range(ROWS)]
     gap = chance.random(ROWS) < 0.1
     columns = {"trip": ids, "size": size, "speed": pa.array(np.where(gap, np.nan, speed), from_pandas=True)}
-    _write(spark, folder, "asked", asked, **columns)
-    _write(spark, folder, "told", [at + timedelta(hours=5) for at in asked], trip=ids, late=late)
+    write_accepted(spark, folder, "asked", known_at=asked, **columns)
+    write_accepted(spark, folder, "told", known_at=[at + timedelta(hours=5) for at in asked], trip=ids, late=late)
     return folder
-
-
-def _write(spark: SparkSession, folder: Path, stream: str, known_at: list[datetime], **columns: Any) -> None:
-    moments = pa.array(known_at, pa.timestamp("us", "UTC"))
-    metadata = {
-        "known_at": moments, "verdict": ["accepted"] * ROWS, "kafka_partition": pa.array([0] * ROWS, pa.int32()),
-        "kafka_offset": pa.array(range(ROWS), pa.int64()), "kafka_timestamp": moments,
-    }  # fmt: skip
-    rows = spark.createDataFrame(pa.table({**columns, **metadata}))
-    rows.write.format("delta").partitionBy("verdict").save(f"{folder}/lake/events/{stream}")
 
 
 def pipeline(folder: Path, learner: str) -> Pipeline:
