@@ -14,7 +14,8 @@ from headrace.lake.ledger.record import BATCH, UNKNOWN, Record
 from headrace.lake.outside import DamagedLog
 from headrace.lake.tables import ACCEPTED, DUPLICATE, QUARANTINED
 from headrace.training.grown import Grown
-from headrace.training.recipe import Recipe, Source
+from headrace.training.recipe import Recipe
+from headrace.training.recorded import Source
 from headrace.training.trained import Trained
 
 

@@ -10,17 +10,16 @@ from headrace.parameters.used import from_tag
 from headrace.spec.pipeline import Pipeline
 from headrace.training.dataset import Dataset
 from headrace.training.environment import Environment, environment
-from headrace.training.recipe import (
-    GROWN,
+from headrace.training.recipe import GROWN, Recipe, recipe_of
+from headrace.training.recorded import (
     Part,
     PipelineText,
-    Recipe,
+    Recorded,
     Snapshot,
     Source,
     UsedParameters,
     fetched,
     read,
-    recipe_of,
     recorded,
     snapshot_of,
     sources_of,
@@ -50,11 +49,10 @@ class StepTold(Part):
     sha256: str
 
 
-class Grown(Part):
+class Grown(Recorded):
     """The way back of a candidate."""
 
     format: Literal[1]
-    run_id: str
     pipeline: PipelineText
     as_of: datetime
     """What was known before it was judged on (UTC)."""
