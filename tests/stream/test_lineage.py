@@ -106,7 +106,10 @@ def test_a_scoring_tells_requests_tables_and_model(rides: Rides, bootstrap: str)
     assert wrote[f"{lake}/serving/remade/predictions"]["outputFacets"]["outputStatistics"]["rowCount"] == rows == 10
 
 
-def test_parameters_and_a_search_tell_what_they_were_made_of(rides: Rides, tmp_path: Path) -> None:
+def test_parameters_and_a_search_tell_what_they_were_made_of(
+    rides: Rides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
     shutil.copytree(rides.pipeline.folder, tmp_path / "p")
     file = tmp_path / "p" / "pipeline.yaml"
     text = file.read_text().replace(str(rides.pipeline.folder), str(tmp_path / "p")).replace("rides\n", "told\n", 1)
