@@ -20,6 +20,7 @@ from headrace.training.dataset import LABEL, build_dataset
 from headrace.training.fit import fit
 from headrace.training.gate import judge
 from headrace.training.gather import gather
+from headrace.training.learners.boosting import Boosted
 from headrace.training.snapshot import to_arrow
 
 PIPELINE = "conf/flights"
@@ -104,7 +105,7 @@ def test_a_planted_leak_is_refused_by_the_gate(spark, flights) -> None:
     verdicts = {}
     for name, features in (("honest", dataset.features), ("leaking", (*dataset.features, "own_dep_delay"))):
         booster = fit(train, features=features, label=LABEL, parameters=model.parameters, rounds=60, seed=1)
-        found = gather(model.gate, booster, features=features, train=train, test=test, champion=None, seed=1)
+        found = gather(model.gate, Boosted(booster), features=features, train=train, test=test, champion=None, seed=1)
         verdicts[name] = judge(model.gate, found)
     assert verdicts["honest"].passed, verdicts["honest"].refusals
     assert [check.name for check in verdicts["leaking"].checks if not check.passed] == ["leakage"]
