@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 _OF_PYSPARK = (
     "org.apache.spark.sql.functions",
     "org.apache.spark.sql.classic.SparkSession",
-    "org.apache.spark.sql.catalyst.trees.PySparkCurrentOrigin",
     "PythonSQLUtils",
     "PythonUtils",
     "functions",

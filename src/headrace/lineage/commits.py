@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Watched:
     path: str
     owned: Owned
     seen: int = -1
-    of_features: dict[str, str] = field(default_factory=dict)
+    of_features: Mapping[str, str] = field(default_factory=dict)
     """Stream to the path of its events table, where predictions or steps of training are made from these."""
 
     def begin(self, spark: SparkSession) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import GateRefused, HeadraceError
@@ -192,27 +193,22 @@ def telling(
 def watched_tables(pipeline: Pipeline, verb: str) -> Sequence[Watched]:
     """The tables that a verb writes."""
     from headrace.lineage.commits import Watched
-    from headrace.training.continuous.rows import streams
 
     layout, spec = Layout(pipeline.spec.lake.root), pipeline.spec
     events = [layout.events(name) for name in spec.streams]
     if verb == "ingest":
         return [Watched(path, lambda entry: entry.is_batch) for path in events]
     if verb == TRAIN_CONTINUOUS and spec.model:
+        from headrace.training.continuous.rows import streams
+
         tables = {name: layout.events(name) for name in streams(pipeline)}
-        return [
-            Watched(
-                layout.steps(spec.model.name),
-                lambda entry: entry.metadata.get("headrace") == "training step",
-                of_features=tables,
-            )
-        ]
+        return [by_kind(layout.steps(spec.model.name), frozenset({"training step"}), of_features=tables)]
     served = [layout.requests(spec.model.name), layout.predictions(spec.model.name)] if spec.model else []
     if verb == "score" and served:
         tables = {name: layout.events(name) for name in spec.features.streams} if spec.features else {}
         return [
             Watched(served[0], lambda entry: entry.is_batch),
-            Watched(served[1], lambda entry: entry.metadata.get("headrace") == "scores", of_features=tables),
+            by_kind(served[1], frozenset({"scores"}), of_features=tables),
         ]
     if verb not in _OWN:
         return []
@@ -248,8 +244,10 @@ def published(pipeline: Pipeline, *, bootstrap: str) -> Use:
     return Use((), (topic(bootstrap, scoring.topic),) if scoring else ())
 
 
-def by_kind(path: str, kinds: frozenset[str]) -> Watched:
+def by_kind(path: str, kinds: frozenset[str], *, of_features: Mapping[str, str] = MappingProxyType({})) -> Watched:
     """A table of which only commits of these kinds are a job's own: others write it, too."""
     from headrace.lineage.commits import Watched
 
-    return Watched(path, lambda entry: str(entry.metadata.get("headrace") or entry.operation) in kinds)
+    return Watched(
+        path, lambda entry: str(entry.metadata.get("headrace") or entry.operation) in kinds, of_features=of_features
+    )

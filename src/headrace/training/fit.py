@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headrace.errors import ModelError
 from headrace.spec.kinds import objective_of
 from headrace.training.calibration import answers, carried
 from headrace.training.dataset import GROUP
@@ -138,6 +139,17 @@ def predict(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) ->
     import xgboost as xgb
 
     return answers(booster, xgb.DMatrix(rows.select(list(features))))
+
+
+def loaded(content: bytes) -> xgb.Booster:
+    """A Booster from its UBJSON or JSON. Raises ModelError where it is none, by which XGBoost would end the whole process."""
+    import xgboost as xgb
+
+    if not content.startswith(b"{"):
+        raise ModelError("a Booster's file is empty or no UBJSON; find out who changed it, and train anew")
+    booster = xgb.Booster()
+    booster.load_model(bytearray(content))
+    return booster
 
 
 def uncalibrated(booster: xgb.Booster, rows: pa.Table, *, features: Sequence[str]) -> np.ndarray | None:

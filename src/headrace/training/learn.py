@@ -14,9 +14,8 @@ from headrace.training.apart import Apart
 from headrace.training.calibrate import calibrated
 from headrace.training.calibration import carry
 from headrace.training.device import device_settings
-from headrace.training.fit import boosted
 from headrace.training.grow import grow
-from headrace.training.learners.boosting import Boosted
+from headrace.training.learners.boosting import ROUNDS, Boosted
 from headrace.training.learners.checked import fitted_by
 from headrace.training.learners.found import Found, find
 from headrace.training.learners.protocol import Fitted
@@ -85,18 +84,17 @@ def learn_again(
 ) -> Fitted:
     """Fit on the driver, with what a training recorded that its learner was given."""
     numbered, seed = recipe.task.numbered(rows), int(settings["seed"])
-    if found.name != BOOSTING:
-        return fitted_by(
-            found, numbered, features=recipe.features, task=recipe.task, parameters=_own(settings), seed=seed, spark=spark
-        )  # fmt: skip
-    booster = boosted(numbered, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds)
-    if recipe.calibration is not None:
+    given = {**settings, ROUNDS: recipe.rounds} if found.name == BOOSTING else _own(settings)
+    fitted = fitted_by(
+        found, numbered, features=recipe.features, task=recipe.task, parameters=given, seed=seed, spark=spark
+    )  # fmt: skip
+    if recipe.calibration is not None and isinstance(fitted, Boosted):
         told = calibrated(
             numbered, features=recipe.features, label=recipe.label, settings=settings, rounds=recipe.rounds,
             method=recipe.calibration.method, share=recipe.calibration.share,
         )  # fmt: skip
-        carry(booster, told)
-    return Boosted(booster)
+        carry(fitted.booster, told)
+    return fitted
 
 
 def _own(settings: Mapping[str, Any]) -> dict[str, Any]:

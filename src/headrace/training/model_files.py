@@ -32,11 +32,6 @@ _KNOWN = frozenset(
 _SOURCE = re.compile(r"models:/m-[0-9a-f]{8,64}")
 
 
-def trusted_booster(source: str, *, sha256: str | None, what: str) -> bytes:
-    """As :func:`trusted_file`, of boosting."""
-    return trusted_file(source, learner=BOOSTING, file=BOOSTER, sha256=sha256, what=what)
-
-
 def trusted_file(source: str, *, learner: str, file: str, sha256: str | None, what: str) -> bytes:
     """The file of a model that Headrace logged, read once, with the recorded SHA-256.
 

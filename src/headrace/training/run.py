@@ -206,7 +206,8 @@ def judge_grown(
         check_trainable(split.train, split.test, features=dataset.features, label=LABEL)
         task = task_of(model.kind, split.train, split.test)
         _log_data(pipeline, dataset, split, path=path, digest=digest)
-        measured = _log_evaluation(Boosted(booster), split, dataset, task)
+        fitted = Boosted(booster)
+        measured = _log_evaluation(fitted, split, dataset, task)
         mlflow.log_params({"rounds": booster.num_boosted_rounds(), "seed": model.seed})
         record_grown(spark, pipeline, dataset, run_id=run_id, step=step, content=digest)
         mlflow.set_tags({registry.PARAMETERS: step.parameters, **tags})
@@ -217,7 +218,7 @@ def judge_grown(
                 f"MLflow's file of {name} is not the Booster of that step; was XGBoost exchanged meanwhile?"
             )
         return _judged(
-            spark, pipeline, dataset, split, Boosted(booster), found=find(BOOSTING), task=task, run_id=run_id, uri=uri,
+            spark, pipeline, dataset, split, fitted, found=find(BOOSTING), task=task, run_id=run_id, uri=uri,
             sha256=logged, content=digest, parameters=step.parameters, measured=measured, tags=tags,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ModelError
 from headrace.training.calibration import carried
+from headrace.training.fit import loaded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +24,6 @@ def matrix(rows: pa.Table, *, features: Sequence[str], label: str, weight: np.nd
     import xgboost as xgb
 
     return xgb.DMatrix(rows.select(list(features)), label=rows.column(label).to_numpy(), weight=weight)
-
-
-def loaded(content: bytes) -> xgb.Booster:
-    """A Booster from its UBJSON or JSON."""
-    import xgboost as xgb
-
-    booster = xgb.Booster()
-    booster.load_model(bytearray(content))
-    return booster
 
 
 def grown(before: bytes | None, rows: xgb.DMatrix, *, settings: Mapping[str, Any], rounds: int) -> bytes:

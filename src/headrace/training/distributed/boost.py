@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import TrainingError
 from headrace.training.dataset import GROUP
-from headrace.training.fit import matrix, max_bin
+from headrace.training.fit import loaded, matrix, max_bin
 from headrace.training.task import Task
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def boosted_by_workers(rows: DataFrame, job: Job, *, workers: int) -> tuple[xgb.
     The rows are dealt by a hash of their id (a ranking's groups stay together) and sorted by it. Raises TrainingError with what a
     worker said where one failed.
     """
-    import xgboost as xgb
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql.pandas.types import to_arrow_schema
@@ -67,9 +66,7 @@ def boosted_by_workers(rows: DataFrame, job: Job, *, workers: int) -> tuple[xgb.
     if failures:
         raise TrainingError(f"Spark's workers could not train: {_cause(failures)}")
     (made,) = (one for one in told if one["booster"])
-    booster = xgb.Booster()
-    booster.load_model(bytearray(made["booster"]))
-    return booster, int(made["rounds"])
+    return loaded(bytes(made["booster"])), int(made["rounds"])
 
 
 def _worker(

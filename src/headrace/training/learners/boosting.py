@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import ModelError
 from headrace.spec.kinds import KINDS, Kind
 from headrace.training import fit
 
@@ -71,11 +70,5 @@ class Boosting:
         )
 
     def load(self, content: bytes) -> Boosted:
-        """From UBJSON. Raises ModelError where it is none, by which XGBoost would end the whole process."""
-        import xgboost as xgb
-
-        if not content.startswith(b"{"):
-            raise ModelError("a Booster's file is empty or no UBJSON; find out who changed it, and train anew")
-        booster = xgb.Booster()
-        booster.load_model(bytearray(content))
-        return Boosted(booster)
+        """As :func:`headrace.training.fit.loaded`."""
+        return Boosted(fit.loaded(content))
