@@ -29,7 +29,7 @@ FEATURES = Features.model_validate(
         "windows": [
             {"stream": "seen", "by": ["tail"], "over": ["1h", "3h"], "half_life": "40m",
              "aggregates": {name: [name, "delay"] for name in WITH_COLUMN}
-             | {"rows_decayed": ["decayed_sum", None], "kinds": ["distinct", "kind"], "rows": ["count", None],
+             | {"rows_decayed": ["decayed_sum", None], "kinds": ["distinct", "kind"], "rows": ["count", None], "told": ["count", "kind"],
                 "rate": ["rate", None], "since": ["since", None], "since_delay": ["since", "delay"], "decayed_sum": ["decayed_sum", "delay"]}},
         ],
     }
@@ -72,6 +72,7 @@ def right(rows: Rows, now: Any, hours: int) -> dict[str, float | None]:
         "rows_decayed": of([weight(row) for row in rows], math.fsum),
         "kinds": float(len({row["kind"] for row in rows if row["kind"] is not None})),
         "rows": float(len(rows)),
+        "told": float(len([row for row in rows if row["kind"] is not None])),
         "rate": len(rows) / hours,
         "since": (now - newest) / timedelta(minutes=1) if newest else None,
         "since_delay": (now - newest_told) / timedelta(minutes=1) if newest_told else None,

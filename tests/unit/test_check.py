@@ -272,6 +272,20 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
         0,
         "mean needs a column: [mean, COLUMN]",
     ),
+    "mean of a text": (
+        "        origin_dep_delay: [mean, dep_delay]",
+        "        origin_dep_delay: [mean, carrier]",
+        0,
+        ("column 'carrier' is a string, and mean needs a number; derive one from it in normalize, or take count, rate, distinct "
+        "or since"),
+    ),
+    "the newest text": (
+        "        visib: visib\n    - ",
+        "        visib: origin\n    - ",
+        0,
+        ("column 'origin' is a string, and last needs a number; derive one from it in normalize, or take count, rate, distinct "
+        "or since"),
+    ),
     "unknown aggregate": (
         "        origin_dep_delay: [mean, dep_delay]",
         "        origin_dep_delay: [median, dep_delay]",

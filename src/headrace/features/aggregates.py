@@ -2,75 +2,106 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import functions as F
-
-from headrace.spec.features import Aggregate
+import numpy as np
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, WindowSpec
+    from headrace.spec.features import Aggregate
 
-_DIGITS = 9
-"""What is summed is rounded to this many decimals, since floating-point sums depend on the order of rows of equal time."""
-_MICROS_PER_MINUTE = 60_000_000
+    Array = np.ndarray[Any, Any]
 
-
-def value_of(aggregate: Aggregate, column: str | None) -> Column:
-    """What the aggregate needs of a row; null where the row has none."""
-    if aggregate == "since":
-        return (
-            F.unix_micros("known_at")
-            if column is None
-            else F.when(F.col(column).isNotNull(), F.unix_micros("known_at"))
-        )
-    if aggregate == "distinct":
-        return F.col(column or "").cast("string")
-    if aggregate in ("decayed_sum", "decayed_mean"):
-        number = F.lit(1.0) if column is None else F.col(column).cast("double")
-        return F.when(number.isNotNull(), F.struct(F.unix_micros("known_at").alias("at"), number.alias("value")))
-    return F.lit(1.0) if column is None else F.col(column).cast("double")
+ROUNDED: frozenset[Aggregate] = frozenset({"sum", "mean", "std", "decayed_sum", "decayed_mean"})
+"""What is added up is rounded to ``DIGITS`` decimals: the last digits depend on how a processor adds and raises to a power."""
+DIGITS = 9
+_GATHERED = 4_000_000
+"""So many rows of frames are gathered at once, or one frame if it has more."""
 
 
-def aggregated(
-    aggregate: Aggregate, value: Column, *, frame: WindowSpec, now: Column, over: int, half_life: int
-) -> Column:
-    """The feature (``double``): of the values in the frame, seen at ``now`` (microseconds since 1970).
+@dataclass(frozen=True)
+class Frames:
+    """The frames of some requests, none empty, over rows in their order.
 
-    ``over`` and ``half_life`` in seconds. Quantiles interpolate linearly between the two nearest ranks (type 7 of Hyndman and
-    Fan, Sample Quantiles in Statistical Packages, 1996). A decayed value weighs a row of age a by 2^(-a / half_life).
+    ``rows``: the numbers of the rows, frame after frame. ``first``: where each frame begins in ``rows``; ``size``: how many it
+    has. ``now``: the requests' T, in microseconds since 1970.
     """
-    if aggregate == "distinct":
-        return F.size(F.collect_set(value).over(frame)).cast("double")
-    if aggregate == "rate":
-        return F.count(value).over(frame) * 3600.0 / over
-    if aggregate == "since":
-        return (now - F.max(value).over(frame)) / _MICROS_PER_MINUTE
-    if aggregate in ("decayed_sum", "decayed_mean"):
-        return F.round(_decayed(aggregate, F.collect_list(value).over(frame), now=now, half_life=half_life), _DIGITS)
-    if aggregate.startswith("p"):
-        return _quantile(F.sort_array(F.collect_list(value).over(frame)), int(aggregate[1:]) / 100)
-    plain = {"count": F.count, "sum": F.sum, "mean": F.mean, "min": F.min, "max": F.max, "std": F.stddev_samp}[
-        aggregate
-    ]
-    found = plain(value).over(frame).cast("double")
-    return F.round(found, _DIGITS) if aggregate in ("sum", "mean", "std") else found
+
+    rows: Array
+    first: Array
+    size: Array
+    now: Array
+
+    def spread(self, values: Array) -> Array:
+        """One value per frame, repeated for each of its rows."""
+        return np.repeat(values, self.size)
 
 
-def _decayed(aggregate: str, rows: Column, *, now: Column, half_life: int) -> Column:
-    def weight(row: Column) -> Column:
-        return F.pow(F.lit(2.0), (row["at"] - now) / (half_life * 1e6))
+def frames(start: Array, end: Array, now: Array) -> Iterator[tuple[Array, Frames]]:
+    """The frames ``[start, end)`` that are not empty, in pieces: the numbers of the requests, and their frames."""
+    filled = np.flatnonzero(end > start)
+    size = (end - start)[filled]
+    piece = (np.cumsum(size) - size) // _GATHERED
+    for bounds in np.split(np.arange(len(filled)), np.flatnonzero(np.diff(piece)) + 1):
+        if len(bounds):
+            sizes, begins = size[bounds], start[filled[bounds]]
+            first = np.cumsum(sizes) - sizes
+            rows = np.arange(sizes.sum()) + np.repeat(begins - first, sizes)
+            yield filled[bounds], Frames(rows, first, sizes, now[filled[bounds]])
 
-    def total(of: Column) -> Column:
-        return F.aggregate(of, F.lit(0.0), lambda sum_, term: sum_ + term)
 
-    weighted = total(F.transform(rows, lambda row: row["value"] * weight(row)))
-    divisor = total(F.transform(rows, weight)) if aggregate == "decayed_mean" else F.lit(1.0)
-    return F.when(F.size(rows) > 0, weighted / divisor)
+def aggregated(aggregate: Aggregate, values: Array, times: Array, of: Frames, *, half_life: int) -> Array:
+    """The feature for each frame (``float64``), of ``values`` (``float64``; of ``distinct`` numbers that stand for them).
+
+    ``times`` and ``half_life`` in microseconds. Quantiles interpolate linearly between the two nearest ranks (type 7 of Hyndman
+    and Fan, Sample Quantiles in Statistical Packages, 1996). A decayed value weighs a row of age a by 2^(-a / half_life). ``std``
+    is that of a sample; NaN for a single row.
+    """
+    seen = values[of.rows]
+    match aggregate:
+        case "sum":
+            return np.add.reduceat(seen, of.first)
+        case "mean":
+            return np.add.reduceat(seen, of.first) / of.size
+        case "min":
+            return np.fmin.reduceat(seen, of.first)
+        case "max":
+            return np.maximum.reduceat(seen, of.first)
+        case "std":
+            return _std(seen, of)
+        case "distinct":
+            return _distinct(seen, of)
+        case "decayed_sum" | "decayed_mean":
+            weights = np.exp2((times[of.rows] - of.spread(of.now)) / half_life)
+            total = np.add.reduceat(seen * weights, of.first)
+            return total / np.add.reduceat(weights, of.first) if aggregate == "decayed_mean" else total
+        case _:
+            return _quantile(seen, of, share=int(aggregate[1:]) / 100)
 
 
-def _quantile(ranked: Column, share: float) -> Column:
-    place = (F.size(ranked) - 1) * F.lit(share)
-    below = F.floor(place).cast("int")
-    low, high = F.get(ranked, below), F.get(ranked, F.ceil(place).cast("int"))
+def _std(seen: Array, of: Frames) -> Array:
+    mean = np.add.reduceat(seen, of.first) / of.size
+    squares = np.add.reduceat((seen - of.spread(mean)) ** 2, of.first)
+    return np.sqrt(np.divide(squares, of.size - 1, out=np.full(len(squares), np.nan), where=of.size > 1))
+
+
+def _distinct(seen: Array, of: Frames) -> Array:
+    ranked = _ranked(seen, of)
+    new = np.ones(len(ranked))
+    new[1:] = ranked[1:] != ranked[:-1]
+    new[of.first] = 1.0
+    return np.add.reduceat(new, of.first)
+
+
+def _quantile(seen: Array, of: Frames, *, share: float) -> Array:
+    ranked = _ranked(seen, of)
+    place = (of.size - 1) * share
+    below, above = np.floor(place).astype(np.int64), np.ceil(place).astype(np.int64)
+    low, high = ranked[of.first + below], ranked[of.first + above]
     return low + (high - low) * (place - below)
+
+
+def _ranked(seen: Array, of: Frames) -> Array:
+    """The values of each frame in ascending order."""
+    return seen[np.lexsort((seen, of.spread(np.arange(len(of.size)))))]

@@ -1,8 +1,7 @@
 """Features at a point in time, from one definition for training and for scoring.
 
-A request at time T (its ``known_at``) sees, of every stream, only rows with ``known_at <= T``. The join is the union of
-requests and rows per key, ordered by time, with window functions over it: each request picks up what lies before it, no row
-is looked up twice, and no request is lost.
+A request at time T (its ``known_at``) sees, of every stream, only rows with ``known_at <= T``. Spark brings requests and rows
+of a key together, in one shuffle per stream and key; what each request sees is found on its Python workers, in Arrow.
 """
 
 from __future__ import annotations
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
-from headrace.features.aggregates import aggregated, value_of
+from headrace.features.aggregates import DIGITS, ROUNDED
 from headrace.features.categories import NONE, Vocabularies, encoded
-from headrace.spec.features import Features, Last, Window
+from headrace.features.point_in_time import BUCKET, REQUEST, TIE, TIME, InWindow, Newest, View
+from headrace.spec.features import NOT_A_NUMBER, Aggregate, Features, Last, Window
 from headrace.spec.section import seconds
 from headrace.spec.sql import checked
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 AT = "at"
-_TIME, _REQUEST, _TIE = "__time", "__request", "__tie"
+_BUCKETS = 64
+"""A worker holds about this part of a partition at once: it comes to it sorted by buckets of keys."""
 
 
 def lookback_seconds(features: Features) -> int:
@@ -77,77 +79,75 @@ def _joined(
     requests: DataFrame, table: DataFrame, *, by: tuple[str, ...], parts: list[Last | Window], own: bool
 ) -> DataFrame:  # fmt: skip
     """``own``: the rows are those of the requests' stream, so that only what was known before T counts: not the request itself."""
-    values = _values(parts)
+    keys = tuple(f"__key_{key}" for key in by)
+    columns, features = _declared(parts)
     events = table.select(
-        *(F.col(key).alias(f"__key_{key}") for key in by),
-        F.unix_micros("known_at").alias(_TIME),
-        F.lit(False).alias(_REQUEST),
-        *(column.alias(name) for name, column in values.items()),
+        *(F.col(key).alias(name) for key, name in zip(by, keys, strict=True)),
+        F.unix_micros("known_at").alias(TIME),
+        F.lit(False).alias(REQUEST),
+        F.xxhash64(F.lit(0), *columns.values()).alias(TIE),
+        *(column.alias(name) for name, column in columns.items()),
     )
-    for name in by:  # a row without a key belongs to nobody
-        events = events.where(F.col(f"__key_{name}").isNotNull())
-    events = events.withColumn(_TIE, F.xxhash64(*values))
-    asked = requests.withColumns({_TIME: F.unix_micros(AT), _REQUEST: F.lit(True), _TIE: F.lit(0).cast("long")})
-    both = asked.unionByName(events, allowMissingColumns=True)
-    key = [F.col(f"__key_{name}") for name in by]
-    made: dict[str, Column] = {}
-    for index, part in enumerate(parts):
-        made |= _last(part, index, key, own) if isinstance(part, Last) else _windows(part, index, key, own)
-    found = both.withColumns(made).where(F.col(_REQUEST))
-    for index, part in enumerate(parts):
-        if isinstance(part, Last):
-            found = found.withColumns(_unpacked(part, index))
-    kept = [
-        name
-        for name in found.columns
-        if name not in (_TIME, _REQUEST, _TIE) and not name.startswith(("__value", "__row"))
-    ]
-    return found.select(*kept)
+    for key in keys:  # a row without a key belongs to nobody
+        events = events.where(F.col(key).isNotNull())
+    asked = requests.withColumns({TIME: F.unix_micros(AT), REQUEST: F.lit(True)})
+    together = asked.unionByName(events, allowMissingColumns=True).withColumn(
+        BUCKET, F.pmod(F.xxhash64(*keys), F.lit(_BUCKETS)).cast("int")
+    )
+    view = View(keys=keys, kept=tuple(requests.columns), features=features, own=own)
+    schema = StructType([together.schema[name] for name in requests.columns])
+    for feature in features:
+        schema = schema.add(feature.name, "double")
+    found = together.repartition(*keys).sortWithinPartitions(BUCKET).mapInArrow(view, schema)
+    rounded = [f.name for f in features if isinstance(f, InWindow) and f.aggregate in ROUNDED]
+    return found.withColumns({name: F.round(name, DIGITS) for name in rounded})
 
 
-def _values(parts: list[Last | Window]) -> dict[str, Column]:
-    """What each part needs of a row; null where the part's condition does not hold."""
-    values: dict[str, Column] = {}
-    for index, part in enumerate(parts):
-        holds = F.lit(True) if part.where is None else F.coalesce(F.expr(checked(part.where)), F.lit(False))
-        if isinstance(part, Last):
-            fields = [F.col(column).cast("double").alias(name) for name, column in part.columns.items()]
-            values[f"__row_{index}"] = F.when(holds, F.struct(*fields, F.unix_micros("known_at").alias("__known")))
-        else:
-            for name, (aggregate, column) in part.aggregates.items():
-                values[f"__value_{index}_{name}"] = F.when(holds, value_of(aggregate, column))
-    return values
-
-
-def _last(part: Last, index: int, key: list[Column], own: bool) -> dict[str, Column]:
-    of_equal_time = F.col(_REQUEST).desc() if own else F.col(_REQUEST).asc()
-    before = W.partitionBy(*key).orderBy(_TIME, of_equal_time, _TIE).rowsBetween(W.unboundedPreceding, W.currentRow)
-    return {f"__row_last_{index}": F.last(f"__row_{index}", ignorenulls=True).over(before)}
-
-
-def _unpacked(part: Last, index: int) -> dict[str, Column]:
-    row = F.col(f"__row_last_{index}")
-    age = F.col(_TIME) - row["__known"]
-    fresh = age <= seconds(part.within) * 1_000_000
-    columns = {name: F.when(fresh, row[name]) for name in part.columns}
-    if part.age:
-        columns[part.age] = F.when(fresh, age / 60_000_000)
-    return columns
-
-
-def _windows(part: Window, index: int, key: list[Column], own: bool) -> dict[str, Column]:
+def _declared(parts: list[Last | Window]) -> tuple[dict[str, Column], tuple[Newest | InWindow, ...]]:
+    """What the parts need of a row, by column, and the features that they make of it."""
     columns: dict[str, Column] = {}
-    for over in part.over:
-        length = seconds(over)
-        frame = W.partitionBy(*key).orderBy(_TIME).rangeBetween(1 - length * 1_000_000, -1 if own else 0)
-        half_life = seconds(part.half_life) if part.half_life else length
-        for name, (aggregate, _) in part.aggregates.items():
-            columns[f"{name}_{over}"] = aggregated(
-                aggregate,
-                F.col(f"__value_{index}_{name}"),
-                frame=frame,
-                now=F.col(_TIME),
-                over=length,
-                half_life=half_life,
-            )
-    return columns
+    names: dict[tuple[str, str], str] = {}
+
+    def needed(what: str, sql: str, column: Column) -> str:
+        name = names.setdefault((what, sql), f"__value_{len(names)}")
+        columns[name] = column
+        return name
+
+    def number(column: str) -> str:
+        return needed("number", column, F.col(column).cast("double"))
+
+    def of_window(aggregate: Aggregate, column: str | None) -> str | None:
+        if column is None:
+            return None
+        if aggregate == "distinct":
+            return needed("text", column, F.col(column).cast("string"))
+        if aggregate in NOT_A_NUMBER:
+            return needed("there", column, F.when(F.col(column).isNotNull(), F.lit(True)))
+        return number(column)
+
+    features: list[Newest | InWindow] = []
+    for part in parts:
+        where = part.where
+        holds = where and needed("holds", where, F.coalesce(F.expr(checked(where)), F.lit(False)))
+        if isinstance(part, Last):
+            within = _micros(part.within)
+            features += [Newest(name, number(column), holds, within) for name, column in part.columns.items()]
+            features += [Newest(part.age, None, holds, within)] if part.age else []
+        else:
+            features += [
+                InWindow(
+                    name=f"{name}_{over}",
+                    aggregate=aggregate,
+                    value=of_window(aggregate, column),
+                    holds=holds,
+                    over=_micros(over),
+                    half_life=_micros(part.half_life or over),
+                )
+                for over in part.over
+                for name, (aggregate, column) in part.aggregates.items()
+            ]
+    return columns, tuple(features)
+
+
+def _micros(duration: str) -> int:
+    return seconds(duration) * 1_000_000

@@ -7,9 +7,13 @@ from collections.abc import Iterable
 from headrace.errors import SpecError
 from headrace.located import Document, Key, Problem
 from headrace.spec import columns
-from headrace.spec.features import DECAYED, WITHOUT_COLUMN, Features, Label, Last, Window
+from headrace.spec.features import DECAYED, NOT_A_NUMBER, WITHOUT_COLUMN, Features, Label, Last, Window
+from headrace.spec.paths import UNKNOWN
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.sql import checked
+
+_OF_PARTS = ("struct", "array")
+_NO_NUMBERS = (*_OF_PARTS, "string", "date", "binary")
 
 
 def check_features(pipeline: Pipeline, document: Document) -> list[Problem]:
@@ -18,9 +22,9 @@ def check_features(pipeline: Pipeline, document: Document) -> list[Problem]:
     problems = list(_check_sections(pipeline, document))
     if spec.features is None:
         return problems
-    tables = {  # with the dropped columns, of which check_protected_use speaks
+    tables = {  # the types of protected columns, and what may be done with those, are check_protected_use's
         name: columns.clear(stream, pipeline.schemas[name], spec.references)
-        | columns.stored(stream, pipeline.schemas[name], spec.references)
+        | {path[0]: UNKNOWN for path in stream.protections if len(path) == 1}
         for name, stream in spec.streams.items()
     }
     problems += _check_requests(spec.features, spec.label, tables, document)
@@ -74,19 +78,43 @@ def _check_part(
         yield from _check_sql(part.where, known, document, (*key, "where"))
     for column in part.by:
         for stream in (part.stream, features.requests):
+            kind = tables.get(stream, {}).get(column, UNKNOWN)
             if stream in tables and column not in tables[stream]:
                 yield document.problem(f"no key column {column!r} in stream {stream!r}", *key, "by")
+            elif kind.startswith(_OF_PARTS):
+                yield document.problem(
+                    f"key column {column!r} of stream {stream!r} is a {kind.partition('<')[0]}; derive a single value from it "
+                    "in normalize",
+                    *key, "by",
+                )  # fmt: skip
     if label and part.stream == label.stream and {label.by, features.id} & set(part.by):
         yield document.problem(
             f"a feature keyed by {label.by!r} over stream {part.stream!r} could see its own outcome, which that stream tells; "
             "key it by something that many requests share",
             *key, "by",
         )  # fmt: skip
-    values = part.columns.items() if isinstance(part, Last) else ((n, c) for n, (_, c) in part.aggregates.items())
     inner = "columns" if isinstance(part, Last) else "aggregates"
-    for name, column in values:
-        if column is not None and column not in known:
+    wanted = ((n, "last", c) for n, c in part.columns.items()) if isinstance(part, Last) else (
+        (n, a, c) for n, (a, c) in part.aggregates.items()
+    )  # fmt: skip
+    for name, aggregate, column in wanted:
+        if column is None:
+            continue
+        if column not in known:
             yield document.problem(f"no column {column!r} in stream {part.stream!r}", *key, inner, name)
+        elif aggregate not in NOT_A_NUMBER and known[column].startswith(_NO_NUMBERS):
+            yield document.problem(
+                f"column {column!r} is a {known[column].partition('<')[0]}, and {aggregate} needs a number; derive one from it in "
+                "normalize, or take count, rate, distinct or since",
+                *key, inner, name,
+            )  # fmt: skip
+        elif aggregate == "distinct" and known[column].startswith(_OF_PARTS):
+            yield document.problem(
+                f"column {column!r} is a {known[column].partition('<')[0]}; distinct counts single values",
+                *key,
+                inner,
+                name,
+            )
     if isinstance(part, Window):
         for name, (aggregate, column) in part.aggregates.items():
             if column is None and aggregate not in WITHOUT_COLUMN:
