@@ -16,8 +16,9 @@ from pipelines import make_topic
 from headrace.feed import Record, produce
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-HISTORY, ASKED_LATER = 120, 6
-CUT = START + timedelta(minutes=HISTORY + 30)
+HISTORY, ASKED_LATER = 540, 6
+EARLY, CUT = START + timedelta(minutes=HISTORY + 10), START + timedelta(minutes=HISTORY + 30)
+"""As of when the two trainings are; at the first, ten outcomes are not known yet."""
 PREFIX = "canaries"
 TEXT = {"nullable": True, "metadata": {}}
 ASKED: list[tuple[str, Any]] = [
@@ -107,7 +108,14 @@ def write_pipeline(folder: Path, *, bootstrap: str) -> None:
         "keys": {"ring": str(folder / "keys.json")}, "mlflow": {"experiment": PREFIX}, "streams": streams,
         "features": {"requests": "asked", "id": "id", "columns": {"age": "age", "minute": "minute(at)"}},
         "label": {"stream": "paid", "by": "ask", "positive": "amount > 10"},
-        "model": {"name": PREFIX, "rounds": 10, "gate": {"minimum_rows": 20, "tolerance": 1.0}},
+        "model": {
+            "name": PREFIX, "rounds": 10, "gate": {"minimum_rows": 20, "tolerance": 1.0}, "continuous": {"min_rows": 5},
+            "search": {"folds": 2},
+        },
+        "parameters": {
+            "statistics": True, "class_weights": True, "monotonic": {"age": "increasing"}, "hyperparameters": True,
+            "vocabularies": {"cards": {"stream": "asked", "column": "card", "minimum_count": 1}},
+        },
         "scoring": {"topic": f"{PREFIX}.answers"},
     }  # fmt: skip
     (folder / "pipeline.yaml").write_text(json.dumps(text, indent=1))

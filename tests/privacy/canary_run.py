@@ -15,7 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
-from canaries import CUT, PREFIX, Canaries, her_email, send_more, write_suite
+from canaries import CUT, EARLY, PREFIX, Canaries, her_email, send_more, write_suite
 from pyspark.sql import SparkSession
 
 from headrace.cli import main
@@ -64,7 +64,7 @@ def work(folder: Path, bootstrap: str, clear: Path) -> dict[str, int]:
     codes["replay"] = run("replay", pipeline, "--stream", "asked")
     codes["keys rotate"] = run("keys", "rotate", pipeline, "--all")
     codes["keys list"] = run("keys", "list", pipeline)
-    codes["train"] = run("train", pipeline, "--as-of", CUT.isoformat())
+    codes |= models(pipeline)
     codes["score"] = run("score", pipeline, "--until-caught-up", "--from", CUT.isoformat())
     codes["keys rewrite"] = run("keys", "rewrite", pipeline)
     codes["audit"] = run("audit", pipeline, "--deep")
@@ -76,6 +76,26 @@ def work(folder: Path, bootstrap: str, clear: Path) -> dict[str, int]:
     codes["erase"] = run("erase", pipeline, "--subject-file", file, "--retrain-as-of", CUT.isoformat())
     codes["erasures"] = run("erasures", pipeline)
     return codes
+
+
+def models(pipeline: Path) -> dict[str, int]:
+    """All that makes, judges and explains a model; exit code by verb. The first version is the champion in the end."""
+    early, late = (at.isoformat() for at in (EARLY, CUT))
+    return {
+        "features": run("features", pipeline, "--build"),
+        "parameters": run("parameters", pipeline, "--as-of", early),
+        "parameters show": max(
+            run("parameters", "show", pipeline, name) for name in ("statistics", "vocabulary.cards")
+        ),
+        "search": run("search", pipeline, "--as-of", early, "--trials", 2),
+        "train": max(run("train", pipeline, "--as-of", as_of) for as_of in (early, late)),
+        "models": run("models", pipeline),
+        "lineage": run("lineage", pipeline, "champion"),
+        "reproduce": run("reproduce", pipeline, "champion", "--from-source"),
+        "rollback": run("rollback", pipeline, "--why", "canaries go back"),
+        "train --continuous": run("train", pipeline, "--continuous", "--until-caught-up"),
+        "snapshots": run("snapshots", pipeline),
+    }
 
 
 def ended() -> None:

@@ -110,7 +110,6 @@ def test_a_running_ingest_erases_between_batches_that_hold_more_of_her(spark, bo
 class Died(Exception): ...
 
 
-@pytest.mark.long
 def test_one_that_is_interrupted_between_two_tables_is_finished_by_the_next(
     spark, shopped: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,7 +197,6 @@ def test_the_log_keeps_what_a_start_and_a_reader_need(
     assert first_needed(spark, table, ledger=ledger) == 0
 
 
-@pytest.mark.long
 def test_a_job_keeps_the_log_of_its_table_short(
     spark, often, bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,7 +202,6 @@ def test_a_file_that_says_other_than_what_was_published_is_refused(spark, placed
         changed.chosen(spark, CUT)
 
 
-@pytest.mark.long
 def test_a_new_vocabulary_changes_nothing_for_the_deployed_model(spark, placed: Placed, bootstrap: str) -> None:
     old = placed.first[0].parameters.value["values"]
     send(bootstrap, moved_to(events("placed", first=600, last=720), "d", every=2))
@@ -251,7 +250,6 @@ def test_a_model_whose_vocabulary_is_gone_or_was_changed_is_not_used(spark, plac
         from_tag('{"vocabulary.places": 3}', what="model 1")
 
 
-@pytest.mark.long
 def test_a_running_job_publishes_what_changed_materially_and_goes_on_after_a_stop(
     spark, placed: Placed, bootstrap: str
 ) -> None:

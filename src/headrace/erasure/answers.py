@@ -15,6 +15,7 @@ from headrace.lake.lease import Lease, leased
 from headrace.lake.maintain import unreferenced_files
 from headrace.privacy.keys import KeyRing
 from headrace.privacy.pseudonym import renewed
+from headrace.small_frames import frame_of
 from headrace.spec.pipeline import Pipeline
 from headrace.spec.protect import Pseudonym
 
@@ -101,7 +102,7 @@ def _erased(
     stored = _counted(chosen)
     rows = sum(stored.values())
     if rows:
-        frame = session.createDataFrame([(one,) for one in stored], "id string")
+        frame = frame_of(session, [(one,) for one in stored], "id string")
         told: dict[str, Any] = {"headrace": ERASE, "erasure": erasure, "rows": rows}
         erase_matching(session, path, frame, on="old.id = new.id", told=told, lease=lease)
     return rows, purge(spark, path, lease=lease)
@@ -135,7 +136,7 @@ def _with_ids(
     features = pipeline.spec.features
     assert features is not None
     protection = pipeline.spec.streams[features.requests].protect.get(features.id)
-    wanted = spark.createDataFrame([(one,) for one in sorted(ids)], f"{_NOW} string")
+    wanted = frame_of(spark, [(one,) for one in sorted(ids)], f"{_NOW} string")
 
     def current(name: str) -> Any:
         same = F.col(name)

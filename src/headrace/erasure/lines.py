@@ -18,6 +18,7 @@ from headrace.lake.openings import log_openings
 from headrace.privacy.encrypt import open_stored
 from headrace.privacy.keys import KeyRing
 from headrace.privacy.seal import open_sealed
+from headrace.small_frames import frame_of
 from headrace.spec.paths import ITEMS, Path, written
 from headrace.spec.protect import Encrypt
 
@@ -48,7 +49,7 @@ def record_lines(
     open, and is null. Each opening of an original is noted at ``openings`` before. Raises StorageError where it can't be.
     """
     rows = spark.read.format("delta").option("versionAsOf", version).load(table.path)
-    chosen = spark.createDataFrame(sorted(scanned.places), "kafka_partition int, kafka_offset long")
+    chosen = frame_of(spark, sorted(scanned.places), "kafka_partition int, kafka_offset long")
     days = F.col("ingest_date").isin(*sorted(scanned.days))
     rows = rows.where(days).join(F.broadcast(chosen), [*PLACE], "left_semi")
     payload = F.col(_PAYLOAD) if _PAYLOAD in rows.columns else F.lit(None).cast("binary")

@@ -21,6 +21,7 @@ from headrace.errors import StorageError
 from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.tables import create_table
+from headrace.small_frames import frame_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -86,7 +87,7 @@ def log_decision(spark: SparkSession, path: str, decision: Decision) -> None:
         delta.set_property(spark, path, "delta.appendOnly", "true")
     row = tuple(getattr(decision, field.name) for field in SCHEMA)
     told = {"headrace": "decision", "action": decision.action, "version": decision.version}
-    frame = spark.createDataFrame([row], SCHEMA).coalesce(1)
+    frame = frame_of(spark, [row], SCHEMA).coalesce(1)
     append_once(frame, path, app_id=f"headrace-decision-{decision.id}", version=0, metadata=told)
 
 

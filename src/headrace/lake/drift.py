@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from headrace.lake import delta
 from headrace.lake.tables import create_table
+from headrace.small_frames import frame_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,7 +57,7 @@ def remember_alerts(spark: SparkSession, path: str, alerts: Iterable[Alert]) -> 
     """Append alerts in one commit."""
     from pyspark.sql.types import StructType
 
-    frame = spark.createDataFrame([astuple(alert) for alert in alerts], SCHEMA)
+    frame = frame_of(spark, [astuple(alert) for alert in alerts], SCHEMA)
     schema = frame.schema
     assert isinstance(schema, StructType)
     create_table(spark, path, schema=schema, statistics=("seen_at",), change_data_feed=False)

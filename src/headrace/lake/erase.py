@@ -12,6 +12,7 @@ from headrace.lake.files import storage_error
 from headrace.lake.lease import Lease, lost
 from headrace.lake.log import newest_first
 from headrace.lake.maintain import vacuum
+from headrace.small_frames import frame_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -37,7 +38,7 @@ def erase_places(
     if delta.transaction(spark, path, app_id) is not None:
         return _told(spark, path, request)
     session = spark.newSession()
-    chosen = session.createDataFrame(sorted(places), "kafka_partition int, kafka_offset long")
+    chosen = frame_of(session, sorted(places), "kafka_partition int, kafka_offset long")
     table = session.read.format("delta").load(path).where(F.col("ingest_date").isin(*days))
     counted = table.join(F.broadcast(chosen), [*PLACE], "left_semi").groupBy("verdict").count().collect()
     rows = {row["verdict"]: int(row["count"]) for row in counted}

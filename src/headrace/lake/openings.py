@@ -15,6 +15,7 @@ from headrace.errors import StorageError
 from headrace.lake import delta
 from headrace.lake.files import storage_error
 from headrace.lake.tables import create_table
+from headrace.small_frames import frame_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,7 +48,7 @@ def log_openings(spark: SparkSession, path: str, *, topic: str, places: Iterable
         if not delta.exists(spark, path):
             create_table(spark, path, schema=SCHEMA, statistics=("at",), change_data_feed=False)
             delta.set_property(spark, path, "delta.appendOnly", "true")
-        spark.createDataFrame(rows, SCHEMA).coalesce(1).write.format("delta").mode("append").save(path)
+        frame_of(spark, rows, SCHEMA).coalesce(1).write.format("delta").mode("append").save(path)
     except StorageError:
         raise
     except Exception as error:

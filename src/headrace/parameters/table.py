@@ -20,6 +20,7 @@ from headrace.lake.tables import create_table
 from headrace.parameters.event import Event, Parameters
 from headrace.parameters.schema import parse
 from headrace.parameters.state import State, state_of
+from headrace.small_frames import frame_of
 from headrace.spec.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def add(spark: SparkSession, pipeline: Pipeline, events: Sequence[Event], *, seq
         )
         for event in events
     ]  # fmt: skip
-    frame = spark.createDataFrame(rows, _SCHEMA).coalesce(1)
+    frame = frame_of(spark, rows, _SCHEMA).coalesce(1)
     told = {"headrace": _WHAT, "name": name, "sequence": sequence, "keys": [event.key for event in events]}
     try:
         append_once(frame, path, app_id=f"headrace-parameters/{name}", version=sequence, metadata=told, what=_WHAT)

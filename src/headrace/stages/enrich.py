@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from headrace.errors import SpecError
 from headrace.packaged import packaged_file
+from headrace.small_frames import frame_of
 from headrace.spec.stream import Reference, Stream
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def load_reference(spark: SparkSession, reference: Reference, *, folder: Path) -
     rows = [
         tuple(None if value is None or value != value else value for value in row) for row in table.to_numpy().tolist()
     ]
-    texts = spark.createDataFrame(rows, ", ".join(f"`{name}` string" for name in table.columns))
+    texts = frame_of(spark, rows, ", ".join(f"`{name}` string" for name in table.columns))
     typed = (F.col(name).try_cast(_TYPES[kind]).alias(name) for name, kind in reference.columns.items())
     return texts.select(F.col(reference.key).alias(KEY), *typed)
 

@@ -20,6 +20,7 @@ from headrace.lake import delta
 from headrace.lake.commit import append_once
 from headrace.lake.maintain import vacuum
 from headrace.lake.tables import create_table
+from headrace.small_frames import frame_of
 from headrace.training.continuous.rows import Position
 from headrace.training.grown import StepTold
 
@@ -123,7 +124,7 @@ class Steps:
         values = (
             step.number, step.chain, step.definition, dict(step.position.versions), step.position.as_of, step.rows,
             step.corrected, step.trees, step.added, step.parameters, step.settings, step.started_from, sha256,
-            bytearray(step.booster), datetime.now(UTC), token,
+            step.booster, datetime.now(UTC), token,
         )  # fmt: skip
         told = {
             "headrace": "training step",
@@ -131,7 +132,7 @@ class Steps:
             "versions": dict(step.position.versions),
             "sha256": sha256,
         }
-        frame = self._spark.createDataFrame([values], _SCHEMA).coalesce(1)
+        frame = frame_of(self._spark, [values], _SCHEMA).coalesce(1)
         append_once(frame, self.path, app_id=APP_ID, version=step.number, metadata=told, what=self._what)
         there = self._spark.read.format("delta").load(self.path).where(F.col("step") == step.number)
         if [row["token"] for row in there.select("token").collect()] != [token]:
