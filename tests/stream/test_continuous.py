@@ -36,7 +36,6 @@ from headrace.training.fit import fit
 from headrace.training.recipe import recipe_of
 from headrace.training.run import Training
 
-"""Five ingests and eight jobs: six minutes."""
 SECTION = "continuous: {rounds_per_step: 3, max_trees: 23, min_rows: 40, candidate_every: 1h}"
 GATE = "minimum_rows: 50, minimum_outcomes: 10, tolerance: 1.0, floors: {auc: 0.6}"
 REQUESTS_END = {"a": 300, "b": 480, "c": 600, "d": 700, "e": 800}

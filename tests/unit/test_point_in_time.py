@@ -90,6 +90,14 @@ def test_batches_buckets_and_pieces_make_no_difference(monkeypatch: pytest.Monke
     assert sum(one.num_rows for one in taken) == table.num_rows
 
 
+def test_buckets_that_end_with_a_batch_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(point_in_time, "_AT_ONCE", 10)
+    table = rows(600)
+    parts = [table.filter(pa.compute.equal(table[BUCKET], number)) for number in range(4)]
+    batches = [batch for part in parts for batch in (*part.to_batches(), *part.slice(0, 0).to_batches())]
+    assert [one.num_rows for one in point_in_time._buckets(batches)] == [part.num_rows for part in parts]
+
+
 def test_the_order_of_rows_makes_no_difference() -> None:
     table, by = rows(600), view("key")
     whole = seen(table, by)

@@ -79,16 +79,18 @@ class View:
 def _buckets(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Whole buckets, so that a worker holds few of a partition's rows at once."""
     held: list[pa.RecordBatch] = []
-    count = 0
+    count, last = 0, -1
     for batch in batches:
-        held.append(batch)
-        count += batch.num_rows
         bucket = batch.column(BUCKET).to_numpy()
-        if count >= _AT_ONCE and bucket[0] != bucket[-1]:
+        if not len(bucket):
+            continue
+        if count >= _AT_ONCE and bucket[-1] != last:
             cut = int(np.searchsorted(bucket, bucket[-1]))
-            yield pa.Table.from_batches([*held[:-1], batch.slice(0, cut)])
-            held, count = [batch.slice(cut)], batch.num_rows - cut
-    if count:
+            yield pa.Table.from_batches([*held, batch.slice(0, cut)])
+            held, count, batch = [], 0, batch.slice(cut)
+        held.append(batch)
+        count, last = count + batch.num_rows, bucket[-1]
+    if held:
         yield pa.Table.from_batches(held)
 
 
