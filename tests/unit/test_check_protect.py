@@ -136,6 +136,22 @@ TEXT = "column 'note' of stream 'sales' is a text once protected, and a number i
 @pytest.mark.parametrize(
     ("use", "problem"),
     [
+        ({"by": "billing"}, "key column 'billing' of stream 'sales' is a struct; derive a single value from it in normalize"),
+        ({"by": "tags"}, "key column 'tags' of stream 'sales' is an array; derive a single value from it in normalize"),
+        ({"spent": "tags"}, ("column 'tags' is an array, and last needs a number; derive one from it in normalize, or take "
+         "count, rate, distinct or since")),
+        ({"by": "born"}, None),
+        ({"spent": "vip"}, None),
+    ],
+)  # fmt: skip
+def test_a_feature_over_a_column_of_parts(tmp_path: Path, use: dict[str, str], problem: str | None) -> None:
+    features = FEATURES.format(**{"id": "id", "paid": "age > 5", "by": "ip", "spent": "price", **use})
+    assert problems(write(tmp_path, "amount: drop", extra=features)) == ([f"16: {problem}"] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("use", "problem"),
+    [
         ({"paid": "amount > 5"}, f"16: {DROPPED}"),
         ({"spent": "amount"}, f"18: {DROPPED}"),
         ({"id": "zip"}, f"15: {ENCRYPTED}"),

@@ -77,13 +77,13 @@ def _check_part(
     if part.where is not None:
         yield from _check_sql(part.where, known, document, (*key, "where"))
     for column in part.by:
-        for stream in (part.stream, features.requests):
+        for stream in dict.fromkeys((part.stream, features.requests)):
             kind = tables.get(stream, {}).get(column, UNKNOWN)
             if stream in tables and column not in tables[stream]:
                 yield document.problem(f"no key column {column!r} in stream {stream!r}", *key, "by")
             elif kind.startswith(_OF_PARTS):
                 yield document.problem(
-                    f"key column {column!r} of stream {stream!r} is a {kind.partition('<')[0]}; derive a single value from it "
+                    f"key column {column!r} of stream {stream!r} is {_a(kind)}; derive a single value from it "
                     "in normalize",
                     *key, "by",
                 )  # fmt: skip
@@ -104,13 +104,13 @@ def _check_part(
             yield document.problem(f"no column {column!r} in stream {part.stream!r}", *key, inner, name)
         elif aggregate not in NOT_A_NUMBER and known[column].startswith(_NO_NUMBERS):
             yield document.problem(
-                f"column {column!r} is a {known[column].partition('<')[0]}, and {aggregate} needs a number; derive one from it in "
+                f"column {column!r} is {_a(known[column])}, and {aggregate} needs a number; derive one from it in "
                 "normalize, or take count, rate, distinct or since",
                 *key, inner, name,
             )  # fmt: skip
         elif aggregate == "distinct" and known[column].startswith(_OF_PARTS):
             yield document.problem(
-                f"column {column!r} is a {known[column].partition('<')[0]}; distinct counts single values",
+                f"column {column!r} is {_a(known[column])}; distinct counts single values",
                 *key,
                 inner,
                 name,
@@ -145,6 +145,12 @@ def _check_sql(sql: str, known: Iterable[str], document: Document, key: Key) -> 
         checked(sql, known)
     except SpecError as error:
         yield document.problem(str(error), *key)
+
+
+def _a(kind: str) -> str:
+    """A Spark type in a sentence."""
+    name = kind.partition("<")[0]
+    return f"an {name}" if name == "array" else f"a {name}"
 
 
 def _no_stream(name: str, known: Iterable[str]) -> str:

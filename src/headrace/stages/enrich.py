@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 
 from headrace.errors import SpecError
 from headrace.packaged import packaged_file
-from headrace.small_frames import frame_of
 from headrace.spec.stream import Reference, Stream
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ def load_reference(spark: SparkSession, reference: Reference, *, folder: Path) -
     Raises SpecError where a column is absent, a value has another type, or a key occurs twice (it would multiply rows).
     """
     import pandas as pd
+    import pyarrow as pa
 
     path = packaged_file(reference.package, reference.file) if reference.package else folder / reference.file
     try:
@@ -40,10 +40,9 @@ def load_reference(spark: SparkSession, reference: Reference, *, folder: Path) -
         raise SpecError(
             f"{path.name}: key {reference.key!r} occurs more than once ({len(twice)} times); it must be unique"
         )
-    rows = [
-        tuple(None if value is None or value != value else value for value in row) for row in table.to_numpy().tolist()
-    ]
-    texts = frame_of(spark, rows, ", ".join(f"`{name}` string" for name in table.columns))
+    texts = spark.createDataFrame(
+        pa.Table.from_pandas(table, pa.schema([(name, pa.string()) for name in table.columns]), preserve_index=False)
+    )
     typed = (F.col(name).try_cast(_TYPES[kind]).alias(name) for name, kind in reference.columns.items())
     return texts.select(F.col(reference.key).alias(KEY), *typed)
 
